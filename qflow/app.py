@@ -1,0 +1,155 @@
+"""App: the registry of functions, and how a service sends events."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from inspect import iscoroutinefunction
+from typing import Any, Final, TypeVar, overload
+
+from qflow import config
+from qflow.core.durations import Duration, to_ms
+from qflow.core.event import Event, check_sendable
+from qflow.core.function import Function, check_handler, check_id
+from qflow.core.ids import ulid
+from qflow.core.retry import DEFAULT_RETRIES, Backoff, Policy, check_retries
+from qflow.core.trigger import Trigger, parse_triggers
+from qflow.discovery import redis_url
+from qflow.errors import DefinitionError, EventError
+from qflow.store import stream
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+_SEND_PATIENCE_S: Final = 5.0
+
+
+class App:
+    """The functions of one application, and the way to send it events.
+
+    Creating an App opens no connection; the first `send` does. `redis_url` and `namespace` override
+    the settings (QFLOW_REDIS_URL, QFLOW_NAMESPACE, pyproject.toml). Safe for threads.
+    """
+
+    def __init__(
+        self, name: str, *, redis_url: str | None = None, namespace: str | None = None
+    ) -> None:
+        self.name = check_id(name)
+        self._flags = {"redis_url": redis_url, "namespace": namespace}
+        self._functions: dict[str, Function[Any]] = {}
+        self._lock = threading.Lock()
+        self._connected: tuple[int, Redis, Keys] | None = None
+
+    @property
+    def functions(self) -> dict[str, Function[Any]]:
+        """The functions defined so far, by id."""
+        return dict(self._functions)
+
+    def function(
+        self,
+        id: str,
+        *,
+        trigger: str | Trigger | Sequence[str | Trigger],
+        name: str | None = None,
+        retries: int = DEFAULT_RETRIES,
+        backoff: Backoff | None = None,
+        timeout: Duration | None = None,
+    ) -> Callable[[Callable[..., Any]], Function[Any]]:
+        """Make a handler a durable function, started by `trigger`.
+
+        `trigger` is an event name ("user/created", "user/*"), EventTrigger(…), Cron(…), or a list of
+        at most ten. `retries` (0 to 20) and `backoff` hold for each step and, separately, for the
+        handler's own code; `timeout` bounds each attempt of a step.
+
+        Raises DefinitionError for anything that could not work.
+        """
+        where = f"function {check_id(id)!r} of app {self.name!r}"
+        triggers = parse_triggers(trigger, where)
+        if backoff is not None and not isinstance(backoff, Backoff):
+            raise DefinitionError(f"{where}: backoff must be Backoff(…), not {backoff!r}")
+        policy = Policy(
+            check_retries(retries, where),
+            backoff,
+            0 if timeout is None else to_ms(timeout, f"{where}: timeout"),
+        )
+
+        def define(handler: Callable[..., Any]) -> Function[Any]:
+            wants = check_handler(handler, where)
+            function: Function[Any] = Function(
+                id, name or id, self.name, triggers, policy, handler, wants, iscoroutinefunction(handler)
+            )
+            self._add(function, where)
+            return function
+
+        return define
+
+    @overload
+    def send(self, events: Event[Any]) -> str: ...
+    @overload
+    def send(self, events: Iterable[Event[Any]]) -> list[str]: ...
+    def send(self, events: Event[Any] | Iterable[Event[Any]]) -> str | list[str]:
+        """Send one event or many; return the id of each once Redis has accepted it.
+
+        The same event id within 24 hours starts each function once. A list is checked as a whole
+        before its first event is sent. A lost connection is retried for five seconds; retrying
+        cannot send an event twice.
+
+        Raises EventError, CodecError or LimitError for an event that cannot be sent, RedisError
+        where Redis cannot take it.
+        """
+        one = isinstance(events, Event)
+        filled = _filled([events] if isinstance(events, Event) else events)
+        redis, keys = self._connection()
+        ids = stream.append(redis, keys, filled)
+        return ids[0] if one else ids
+
+    @overload
+    async def asend(self, events: Event[Any]) -> str: ...
+    @overload
+    async def asend(self, events: Iterable[Event[Any]]) -> list[str]: ...
+    async def asend(self, events: Event[Any] | Iterable[Event[Any]]) -> str | list[str]:
+        """Do as `send`, without blocking the event loop."""
+        import asyncio  # producers that never await need not pay its import
+
+        if isinstance(events, Event):
+            return await asyncio.to_thread(self.send, events)
+        return await asyncio.to_thread(self.send, events)
+
+    def _add(self, function: Function[Any], where: str) -> None:
+        with self._lock:
+            known = self._functions.get(function.id)
+            if known is not None:
+                place = f"{known.handler.__module__}.{known.handler.__qualname__}"
+                raise DefinitionError(f"{where} is defined already, by {place}; give this one its own id")
+            self._functions[function.id] = function
+
+    def _connection(self) -> tuple[Redis, Keys]:
+        """Return this process's connection; a forked child makes its own."""
+        found = self._connected
+        if found is not None and found[0] == os.getpid():
+            return found[1], found[2]
+        with self._lock:
+            settings = config.load(self._flags)
+            redis = Redis(redis_url(settings), _SEND_PATIENCE_S)
+            keys = Keys(settings.namespace)
+            self._connected = os.getpid(), redis, keys
+        return redis, keys
+
+
+def _filled(events: Iterable[Any]) -> list[Event[Any]]:
+    now = time.time_ns() // 1_000_000
+    filled = []
+    for event in events:
+        if not isinstance(event, Event):
+            raise EventError(f"send takes Event(…) or a list of them, not {type(event).__name__}")
+        check_sendable(event)
+        filled.append(
+            event
+            if event.id and event.ts
+            else replace(event, id=event.id or ulid(now, os.urandom(10)), ts=event.ts or now)
+        )
+    return filled

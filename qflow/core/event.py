@@ -1,0 +1,106 @@
+"""The event value, its limits, and its form on the stream and in a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from qflow.core import codec
+from qflow.errors import EventError, LimitError
+
+T = TypeVar("T")
+
+MAX_EVENT_BYTES: Final = 512 * 1024
+MAX_NAME: Final = 255
+RESERVED: Final = "qflow/"
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Generic[T]):
+    """Something that happened: `name`, `data`, `id`, `ts` (ms since the epoch), optional `v`.
+
+    `data` is a mapping of JSON values (datetimes, Decimals, dataclasses and the like survive too).
+    In a handler, `event: Event[Model]` gives `data` as that pydantic model or dataclass.
+    An empty `id` and a zero `ts` are filled in when the event is sent.
+    """
+
+    name: str
+    data: T = None  # type: ignore[assignment]  # None stands for {} and is replaced below
+    id: str = ""
+    ts: int = 0
+    v: str = ""
+
+    def __post_init__(self) -> None:
+        if self.data is None:
+            object.__setattr__(self, "data", {})
+        check_name(self.name)
+        if not isinstance(self.id, str) or len(self.id) > MAX_NAME:
+            raise EventError(f"event {self.name!r}: id must be text of at most {MAX_NAME} characters")
+        if isinstance(self.ts, bool) or not isinstance(self.ts, int) or self.ts < 0:
+            raise EventError(
+                f"event {self.name!r}: ts must be whole milliseconds since the epoch, not {self.ts!r}"
+            )
+
+
+def check_name(name: object) -> None:
+    """Refuse a name that is not text, empty, too long or not printable, with an EventError."""
+    if not isinstance(name, str) or not name:
+        raise EventError(
+            f'an event needs a name, such as "user/created"; got {name!r}'
+        )
+    if len(name) > MAX_NAME:
+        raise EventError(f"event name {name[:40]!r}… has {len(name)} characters, over {MAX_NAME}")
+    if not name.isprintable():
+        raise EventError(f"event name {name!r} has characters that cannot be printed; remove them")
+
+
+def check_sendable(event: Event[Any]) -> None:
+    """Refuse an event that users may not send: a reserved name, or data that is no mapping."""
+    if event.name.startswith(RESERVED):
+        raise EventError(
+            f"event name {event.name!r} is reserved: names beginning {RESERVED!r} are qflow's own"
+        )
+    if not isinstance(event.data, Mapping):
+        raise EventError(
+            f"event {event.name!r}: data must be a mapping such as {{'id': 7}}, "
+            f"not {type(event.data).__name__}"
+        )
+
+
+def encode_data(event: Event[Any]) -> str:
+    """Return the data of `event` as JSON text.
+
+    Raises EventError for data that is no mapping, CodecError for values that cannot be stored,
+    LimitError over 512 KiB.
+    """
+    check_sendable(event)
+    data = event.data if type(event.data) is dict else dict(event.data)
+    text = codec.encode(data, f"the data of event {event.name!r}")
+    check_size(event.name, len(text))
+    return text
+
+
+def check_size(name: str, size: int) -> None:
+    """Refuse an event whose data is larger than 512 KiB, with a LimitError."""
+    if size > MAX_EVENT_BYTES:
+        raise LimitError(
+            f"event {name!r}: its data is {size / 1024:.0f} KiB, over the limit of "
+            f"{MAX_EVENT_BYTES // 1024} KiB; store the payload elsewhere and send a reference"
+        )
+
+
+def to_text(event_id: str, name: str, ts: int, v: str, data: str) -> str:
+    """Return the event as the JSON text that a run keeps; `data` is JSON text already."""
+    version = f',"v":{json.dumps(v)}' if v else ""
+    return f'{{"name":{json.dumps(name)},"id":{json.dumps(event_id)},"ts":{ts}{version},"data":{data}}}'
+
+
+def from_text(text: str | bytes) -> Event[Any]:
+    """Return the event that `to_text` wrote; rich values in its data are revived."""
+    raw = json.loads(text)
+    data = raw["data"]
+    if codec.TAG in (text if isinstance(text, str) else text.decode()):
+        data = codec.decode(json.dumps(data))
+    return Event(raw["name"], data, raw["id"], raw["ts"], raw.get("v", ""))

@@ -1,0 +1,118 @@
+"""What a handler asks for next: a closed union of frozen values that the engine carries out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from qflow.core.retry import Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """A call of `step.run`: what to execute and how often to try."""
+
+    id: str
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    retries: int
+    timeout_ms: int
+    backoff: Backoff | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished step: `text` is what the steps hash keeps, a value or an error."""
+
+    step: str
+    text: str
+    attempt: int
+    started_ms: int
+    ended_ms: int
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open the job of `step`, started by this worker."""
+
+    step: str
+    attempt: int
+    deaths: int
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Execute the user's function now; answered with Returned or Raised."""
+
+    call: StepCall
+    step: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Keep a finished step; it is written together with whatever comes next."""
+
+    done: Done
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Hold nothing until `due_ms` (since the epoch), or for `delay_ms` where that is 0."""
+
+    step: str
+    delay_ms: int
+    due_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try `step` (empty: the handler's own code) again after `delay_ms`."""
+
+    step: str
+    attempt: int
+    deaths: int
+    delay_ms: int
+    error: str
+    started_ms: int = 0
+    ended_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The handler returned; `output` is JSON text."""
+
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The run failed; `error` is JSON text with name, message, traceback and step."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The user's function returned `value`; times are ms since the epoch."""
+
+    value: Any
+    started_ms: int
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The user's function raised `error`; times are ms since the epoch."""
+
+    error: BaseException
+    started_ms: int
+    ended_ms: int
+
+
+Effect: TypeAlias = Open | Execute | Store | Sleep | Again | Complete | Fail
+Answer: TypeAlias = Returned | Raised | None

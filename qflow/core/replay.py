@@ -1,0 +1,241 @@
+"""Drives one entry of a handler against what is already known about its run.
+
+The rules of a step stand here once, as generators of effects (`core.outcome`); two small drivers
+in the engine carry the effects out for sync and for async handlers. Nothing here touches Redis,
+a clock or randomness: times come in with the answers, and the jitter seed is made of ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, get_type_hints
+
+from qflow.core import codec
+from qflow.core.ids import StepIds
+from qflow.core.memo import Memo, error_text, value_text
+from qflow.core.outcome import (
+    Again,
+    Answer,
+    Complete,
+    Done,
+    Effect,
+    Execute,
+    Fail,
+    Open,
+    Raised,
+    Returned,
+    Sleep,
+    StepCall,
+    Store,
+)
+from qflow.core.retry import GiveUp, Policy, decide
+from qflow.errors import (
+    CodecError,
+    LimitError,
+    NestedStepError,
+    StepError,
+    UsageError,
+    WorkerDied,
+)
+
+MAX_DEATHS: Final = 3
+"""A step whose worker died this often while running it is failed instead of tried again."""
+
+inside_step: ContextVar[str] = ContextVar("inside_step", default="")
+"""The id of the step whose function is executing in this context, or ""."""
+
+Effects = Generator[Effect, Answer, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the claimed job is for: a step id (empty: entering the handler) and its attempt.
+
+    `deaths` counts the attempts that ended with their worker; they are part of `attempt` but not
+    of the retry budget.
+    """
+
+    step: str
+    attempt: int
+    deaths: int
+
+
+class Frame:
+    """One entry of a handler: the steps it knows and the step that its job is for."""
+
+    __slots__ = ("_attempt", "_ids", "_memo", "_now_ms", "_policy", "_run", "_target")
+
+    def __init__(
+        self,
+        run: str,
+        memo: Memo,
+        target: Target,
+        policy: Policy,
+        *,
+        attempt: int,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._run = run
+        self._memo = memo
+        self._target: Target | None = target
+        self._policy = policy
+        self._attempt = attempt
+        self._ids = StepIds()
+        self._now_ms = now_ms
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the handler is still among steps that finished in an earlier entry."""
+        return self._target is not None and bool(self._target.step or len(self._memo))
+
+    def run(self, call: StepCall) -> Effects:
+        """Give a step's value: from memory, or by executing it; raise StepError if it failed."""
+        step = self._begin(call.id)
+        if step in self._memo:
+            return _revived(self._memo.recall(step), call.fn)
+        self._memo.check_room(step)
+        target, fresh = self._take_target(step)
+        if fresh:
+            yield Open(step, target.attempt, target.deaths, call.timeout_ms)
+        if target.deaths >= MAX_DEATHS:
+            error: BaseException = WorkerDied(
+                f"its worker died {target.deaths} times while running it; see what the step does "
+                "to its process (memory, signals, native code)"
+            )
+            now = self._now_ms()
+            return (yield from self._give_up(target, Raised(error, now, now)))
+        answer = yield Execute(call, step, target.attempt)
+        if isinstance(answer, Returned):
+            try:
+                text, value = codec.roundtrip(answer.value, f"the result of step {step!r}")
+                self._memo.add(step, text := value_text(text))
+                value = _revived(value, call.fn)
+            except (CodecError, LimitError) as problem:
+                answer = Raised(problem, answer.started_ms, answer.ended_ms)
+            else:
+                yield Store(
+                    Done(step, text, target.attempt, answer.started_ms, answer.ended_ms, True)
+                )
+                return value
+        assert isinstance(answer, Raised)
+        yield from self._try_again(target, answer, Policy(call.retries, call.backoff))
+        return (yield from self._give_up(target, answer))
+
+    def sleep(self, step_id: str, delay_ms: int, due_ms: int) -> Effects:
+        """Pass if this sleep is over, else ask for the rest of it."""
+        step = self._begin(step_id)
+        if step in self._memo:
+            return None
+        self._memo.check_room(step)
+        _, fresh = self._take_target(step)
+        if fresh:
+            yield Sleep(step, delay_ms, due_ms)
+        now = self._now_ms()
+        self._memo.add(step, text := value_text("null"))
+        yield Store(Done(step, text, 0, now, now, True))
+        return None
+
+    def conclude(self, answer: Answer) -> Effect:
+        """Say what follows from the handler's return or error."""
+        if isinstance(answer, Returned):
+            try:
+                return Complete(codec.encode(answer.value, "the value that the handler returned"))
+            except CodecError as problem:
+                answer = Raised(problem, answer.started_ms, answer.ended_ms)
+        assert isinstance(answer, Raised)
+        error = answer.error
+        described = self._describe(error)
+        decision = self._decide(error, self._attempt + 1, self._policy, "")
+        if isinstance(decision, GiveUp):
+            return Fail(described)
+        return Again("", self._attempt + 1, 0, decision.delay_ms, described)
+
+    def _begin(self, step_id: str) -> str:
+        outer = inside_step.get()
+        if outer:
+            raise NestedStepError(
+                f"step {step_id!r} was called inside step {outer!r}: a step cannot contain steps; "
+                "call it from the handler, or make the outer one a plain function"
+            )
+        if not isinstance(step_id, str) or not step_id:
+            raise UsageError(f'a step needs an id, such as "send-email"; got {step_id!r}')
+        return self._ids.next(step_id)
+
+    def _take_target(self, step: str) -> tuple[Target, bool]:
+        """Return this step's target, and whether its job has yet to be opened.
+
+        A worker that died while entering may have died in the first step, before its job was
+        opened; so the first new step inherits the deaths of the entry.
+        """
+        target, self._target = self._target, None
+        if target is not None and target.step == step:
+            return target, False
+        deaths = target.deaths if target is not None and not target.step else 0
+        return Target(step, deaths, deaths), True
+
+    def _decide(self, error: BaseException, failures: int, policy: Policy, step: str) -> Any:
+        seed = f"{self._run}/{step}/{failures}"
+        try:
+            return decide(error, failures, policy, seed=seed, now_ms=self._now_ms())
+        except UsageError:
+            return GiveUp()  # RetryAfterError(after=) cannot be read
+
+    def _try_again(self, target: Target, raised: Raised, policy: Policy) -> Effects:
+        failures = target.attempt - target.deaths + 1
+        decision = self._decide(raised.error, failures, policy, target.step)
+        if not isinstance(decision, GiveUp):
+            yield Again(
+                target.step,
+                target.attempt + 1,
+                target.deaths,
+                decision.delay_ms,
+                self._describe(raised.error),
+                raised.started_ms,
+                raised.ended_ms,
+            )
+
+    def _give_up(self, target: Target, raised: Raised) -> Effects:
+        error = codec.encode_error(raised.error)
+        text = error_text(error)
+        self._memo.add(target.step, text)
+        yield Store(
+            Done(target.step, text, target.attempt, raised.started_ms, raised.ended_ms, False)
+        )
+        failure = StepError(
+            str(error["name"]), str(error["message"]), str(error["traceback"]), target.step
+        )
+        raise failure from raised.error
+
+    def _describe(self, error: BaseException) -> str:
+        if isinstance(error, StepError):
+            described: dict[str, object] = {
+                "name": error.name,
+                "message": error.message,
+                "traceback": error.traceback,
+                "step": error.step_id,
+            }
+        else:
+            described = codec.encode_error(error)
+        return json.dumps(described)
+
+
+@lru_cache(maxsize=4096)
+def _return_annotation(fn: Callable[..., Any]) -> Any:
+    try:
+        return get_type_hints(fn).get("return")
+    except Exception:  # noqa: BLE001  # an annotation that cannot be resolved revives nothing
+        return None
+
+
+def _revived(value: Any, fn: Callable[..., Any]) -> Any:
+    try:
+        annotation = _return_annotation(fn)
+    except TypeError:  # an unhashable callable
+        return value
+    if annotation is None or type(value) is annotation:
+        return value
+    return codec.revive(value, annotation)

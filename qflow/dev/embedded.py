@@ -1,0 +1,219 @@
+"""The private Redis of `qflow dev`, where none is configured.
+
+Its data stay under `.qflow/` in the folder, append-only file on, so that runs go on after a restart.
+`.qflow/redis.json` says where it listens, so that every command run in that folder finds it.
+
+A `qflow dev` that is killed with -9 leaves its Redis behind; the next one adopts it. Which of two
+owns the folder is decided by a lock on `.qflow/dev.lock`, which the kernel frees with its owner;
+the file also keeps the port, so that the address stays the same from one start to the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import IO, Any, Final
+
+from qflow.dev.redis_process import (
+    end,
+    find_server,
+    free_port,
+    identify,
+    launch,
+    url_of,
+    version,
+)
+from qflow.errors import QflowError, RedisBusy, RedisError
+from qflow.store.redis import Redis
+
+FOLDER: Final = ".qflow"
+RECORD: Final = "redis.json"
+
+_OPTIONS: Final = (
+    "--appendonly", "yes", "--appendfsync", "everysec", "--aof-load-truncated", "yes",
+    "--save", "", "--maxmemory-policy", "noeviction",
+)  # fmt: skip
+_TRIES: Final = 10
+
+
+class Embedded:
+    """The private Redis of one folder, from `start` to `stop`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._home = folder.resolve() / FOLDER
+        self._data = self._home / "redis"
+        self._record = self._home / RECORD
+        self._lock: IO[str] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._port = 0
+        self.pid = 0
+        self.adopted = False
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return url_of(self._port)
+
+    def start(self, stop: threading.Event | None = None) -> str:
+        """Start the server, or adopt the one that a killed `qflow dev` left here; return its URL.
+
+        Raises QflowError where another `qflow dev` runs in this folder, or no server can be started.
+        """
+        try:
+            self._prepare()
+            port = self._take_lock()
+            self._run(port or free_port(), stop)
+            self._write_record()
+        except OSError as error:
+            self._release()
+            raise QflowError(
+                f"{self._home} cannot be used: {error.strerror or error}; run qflow dev in a folder "
+                "of yours, or set QFLOW_REDIS_URL"
+            ) from error
+        except BaseException:
+            self._release()
+            raise
+        return self.url
+
+    def alive(self) -> bool:
+        """Tell whether the server still runs."""
+        if self._child is not None:
+            return self._child.poll() is None
+        try:
+            return identify(self._port)[0] == self.pid
+        except RedisBusy:
+            return True
+        except RedisError:
+            return False
+
+    def restart(self, stop: threading.Event | None = None) -> None:
+        """Start it again with the same data after it died, at the same address where possible."""
+        self._run(self._port, stop)
+        self._write_record()
+
+    def stop(self) -> None:
+        """Stop the server, its data written, and remove its record."""
+        self._record.unlink(missing_ok=True)
+        try:
+            if self._child is not None:
+                end(self._child)
+            elif self.pid:
+                self._end_adopted()
+        finally:
+            self._child, self.pid = None, 0
+            self._release()
+
+    def _prepare(self) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        ignore = self._home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+
+    def _take_lock(self) -> int:
+        """Become the folder's owner; return the port used last, 0 where there is none."""
+        lock = (self._home / "dev.lock").open("a+")
+        lock.seek(0)
+        try:
+            known = json.loads(lock.read() or "{}")
+        except ValueError:  # torn by a crash: only a hint is lost
+            known = {}
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise QflowError(
+                f"qflow dev runs in {self._home.parent} already, as process {known.get('owner', '?')}: "
+                "stop that one, or use another folder"
+            ) from None
+        self._lock = lock
+        return int(known.get("port", 0))
+
+    def _run(self, port: int, stop: threading.Event | None) -> None:
+        for _ in range(_TRIES):
+            self._note(port)
+            if self._adopts(port, stop) or self._launches(port, stop):
+                self._port = port
+                return
+            if stop and stop.is_set():
+                raise QflowError("stopped while Redis was starting")
+            port = free_port()
+        raise QflowError(f"no free port for Redis after {_TRIES} tries; set QFLOW_REDIS_URL")
+
+    def _note(self, port: int) -> None:
+        """Keep the port before anything listens there: a kill at any moment leaves it findable."""
+        if self._lock is not None:
+            self._lock.seek(0)
+            self._lock.truncate()
+            json.dump({"owner": os.getpid(), "port": port}, self._lock)
+            self._lock.flush()
+
+    def _adopts(self, port: int, stop: threading.Event | None) -> bool:
+        """Take over the Redis on `port` if its data are this folder's."""
+        while not (stop and stop.is_set()):
+            try:
+                pid, folder = identify(port)
+            except RedisBusy:
+                threading.Event().wait(0.05)  # somebody's Redis, loading: whose shows then
+                continue
+            except RedisError:
+                return False
+            if Path(folder) != self._data:
+                return False
+            self.pid, self.adopted, self._child = pid, True, None
+            return True
+        return False
+
+    def _launches(self, port: int, stop: threading.Event | None) -> bool:
+        self._refuse_newer_data()
+        child = launch(port, self._data, self._home / "redis.log", _OPTIONS, stop)
+        if child is None:
+            return False
+        self.pid, self.adopted, self._child = child.pid, False, child
+        return True
+
+    def _refuse_newer_data(self) -> None:
+        """Before 7.0 the append-only file had another place: an older server would begin empty."""
+        command = find_server()
+        if (self._data / "appendonlydir").is_dir() and (version(command[0]) or (7, 0)) < (7, 0):
+            raise QflowError(
+                f"{self._data} was written by Redis 7 or newer and {command[0]} is older: install a "
+                f"newer Redis, or remove {self._data} to begin anew"
+            )
+
+    def _write_record(self) -> None:
+        fresh = self._record.with_suffix(".new")
+        fresh.write_text(json.dumps({"url": self.url, "pid": self.pid, "owner": os.getpid()}) + "\n")
+        fresh.replace(self._record)
+
+    def _end_adopted(self) -> None:
+        """Stop a server that is no child of ours: it is gone when its connection closes."""
+        redis = Redis(self.url)
+        try:
+            redis.call("SHUTDOWN")
+        except RedisError:
+            pass
+        finally:
+            redis.close()
+        if self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what `.qflow/redis.json` says, empty where there is none."""
+    try:
+        found = json.loads((folder / FOLDER / RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

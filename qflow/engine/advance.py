@@ -1,0 +1,157 @@
+"""Advances one claimed run in this worker: load what is known, enter the handler, apply what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from qflow import crashpoints
+from qflow.core import codec
+from qflow.core.context import Run
+from qflow.core.event import Event, from_text
+from qflow.core.function import Function, event_model
+from qflow.core.memo import Memo
+from qflow.core.outcome import Answer, Effect, Fail, Raised, Returned
+from qflow.core.replay import MAX_DEATHS, Frame, Target
+from qflow.core.step import Options, Step, SyncStep
+from qflow.engine.drive import AsyncLine, Engine, Line
+from qflow.engine.session import Session
+from qflow.errors import EventError, QflowError, Suspend, WorkerDied
+from qflow.store.run import Claimed
+
+LoggerFor = Callable[[str, str, int, Callable[[], bool]], Any]
+"""(run id, function id, attempt, whether to be silent) → the `run.logger` of a handler."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claimed job, ready to enter its function's handler."""
+
+    function: Function[Any]
+    claimed: Claimed
+    session: Session
+    frame: Frame
+    logger: Any
+
+    @property
+    def attempt(self) -> int:
+        """Failed tries of the handler's own code."""
+        return int(self.claimed.fields.get("attempt", "0"))
+
+
+def prepare(
+    engine: Engine,
+    function: Function[Any],
+    claimed: Claimed,
+    session: Session,
+    logger_for: LoggerFor,
+) -> Entry:
+    """Return the entry of a claimed job."""
+    lane = claimed.lane
+    attempt = int(claimed.fields.get("attempt", "0"))
+    frame = Frame(
+        claimed.run,
+        Memo(claimed.steps),
+        Target(lane.step, lane.attempt, lane.deaths),
+        function.policy,
+        attempt=attempt,
+        now_ms=engine.clock.now_ms,
+    )
+    logger = logger_for(claimed.run, function.id, attempt, lambda: frame.replaying)
+    return Entry(function, claimed, session, frame, logger)
+
+
+def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
+    """Enter a sync handler on this thread; return how its run ended, None where it did not."""
+    crashpoints.reach("handler.entered")
+    options = Options.of(entry.function.policy)
+    answer: Answer
+    try:
+        arguments = _arguments(entry, SyncStep(entry.frame, line, options))
+        answer = Returned(entry.function.handler(**arguments), 0, engine.clock.now_ms())
+    except Suspend:
+        return None
+    except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
+        answer = Raised(error, 0, engine.clock.now_ms())
+    effect = entry.frame.conclude(answer)
+    try:
+        crashpoints.reach("finish.before")
+        line.write(effect)
+    except Suspend:
+        crashpoints.reach("finish.after")
+        return None if entry.session.fenced else effect
+    return effect
+
+
+async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | None:
+    """Enter an async handler on the event loop; return how its run ended, None where it did not."""
+    crashpoints.reach("handler.entered")
+    options = Options.of(entry.function.policy)
+    answer: Answer
+    try:
+        arguments = _arguments(entry, Step(entry.frame, line, options))
+        answer = Returned(await entry.function.handler(**arguments), 0, engine.clock.now_ms())
+    except Suspend:
+        return None
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        answer = Raised(EventError("the handler was cancelled"), 0, engine.clock.now_ms())
+    except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
+        answer = Raised(error, 0, engine.clock.now_ms())
+    effect = entry.frame.conclude(answer)
+    try:
+        crashpoints.reach("finish.before")
+        await line.write(effect)
+    except Suspend:
+        crashpoints.reach("finish.after")
+        return None if entry.session.fenced else effect
+    return effect
+
+
+def doomed(claimed: Claimed) -> Fail | None:
+    """Return how a run ends whose handler keeps killing its worker before any step, else None."""
+    lane = claimed.lane
+    if lane.step or lane.deaths < MAX_DEATHS:
+        return None
+    error = WorkerDied(
+        f"its worker died {lane.deaths} times on entering the handler; see what it does to its "
+        "process (memory, signals, native code)"
+    )
+    return Fail(json.dumps(codec.encode_error(error)))
+
+
+def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
+    function, claimed = entry.function, entry.claimed
+    arguments: dict[str, Any] = {}
+    for name in function.wants:
+        if name == "step":
+            arguments[name] = step
+        elif name == "run":
+            arguments[name] = Run(claimed.run, function.id, entry.attempt, entry.logger)
+        else:
+            event = _event(function, claimed.fields["event"])
+            arguments[name] = event if name == "event" else [event]
+    return arguments
+
+
+def _event(function: Function[Any], text: str) -> Event[Any]:
+    event = from_text(text)
+    model = _model(function.handler)
+    if model is None:
+        return event
+    try:
+        return replace(event, data=codec.revive(event.data, model))
+    except QflowError as error:
+        raise EventError(
+            f"event {event.name!r} ({event.id}) does not fit {getattr(model, '__name__', model)}: {error}"
+        ) from error
+
+
+@lru_cache(maxsize=1024)
+def _model(handler: Callable[..., Any]) -> Any:
+    return event_model(handler)

@@ -1,0 +1,104 @@
+"""One branch for each outcome: which script carries it out, and what the lane is afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
+from qflow.store.run import (
+    NO_TIMEOUT,
+    NOTHING,
+    End,
+    Held,
+    Lane,
+    Wait,
+    Written,
+    delay,
+    finish,
+    giveback,
+    handover,
+)
+from qflow.store.script import Call
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long ended runs are kept, in seconds."""
+
+    ended_s: int
+    failed_s: int
+
+
+class Applied(NamedTuple):
+    """The script call of an outcome, the lane after it, and whether the worker lets go of the run."""
+
+    call: Call
+    lane: Lane
+    released: bool
+
+
+def written(done: Done | None) -> Written:
+    """Return what a transition keeps of a finished step."""
+    if done is None:
+        return NOTHING
+    trace = (
+        f'{{"t":"step","id":{json.dumps(done.step)},"a":{done.attempt},"s":{done.started_ms},'
+        f'"e":{done.ended_ms},"ok":{"true" if done.ok else "false"}}}'
+    )
+    return Written(done.step, done.text, trace)
+
+
+def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Retention) -> Applied:
+    """Return how `effect` is carried out from `lane`, together with a finished step, if any."""
+    match effect:
+        case Open(step, attempt, deaths, timeout_ms):
+            after = lane.next("s", step, attempt, deaths)
+            timeout_s = -(-timeout_ms // 1000) or NO_TIMEOUT
+            return Applied(handover(held, lane, after, written(done), timeout_s), after, False)
+        case Sleep(step, delay_ms, due_ms):
+            after = lane.next("d", step)
+            note = json.dumps({"t": "sleep", "id": step})
+            wait = Wait(delay_ms, due_ms, held.attempt, "", note)
+            return Applied(delay(held, lane, after, written(done), wait), after, True)
+        case Again(step, attempt, deaths, delay_ms, error):
+            after = lane.next("d", step, attempt, deaths)
+            wait = Wait(
+                delay_ms, 0, held.attempt if step else attempt, _exc_info(error), _retry_note(effect)
+            )
+            return Applied(delay(held, lane, after, written(done), wait), after, True)
+        case Complete(output):
+            note = '{"t":"end","status":"completed"}'
+            end = End("completed", output, keep.ended_s, "", note)
+            return Applied(finish(held, lane, written(done), end), lane, True)
+        case Fail(error):
+            note = '{"t":"end","status":"failed"}'
+            end = End("failed", error, keep.failed_s, _exc_info(error), note)
+            return Applied(finish(held, lane, written(done), end), lane, True)
+    raise AssertionError(f"no script carries out {effect!r}")
+
+
+def give_back(held: Held, lane: Lane, done: Done | None, next_step: Open, *, front: bool) -> Applied:
+    """Return how a run is handed to any worker before its next step."""
+    after = lane.next("q", next_step.step, next_step.attempt, next_step.deaths)
+    return Applied(giveback(held, lane, after, written(done), front=front), after, True)
+
+
+def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
+    """Return how a job is put back untouched, for `delay_ms`."""
+    after = lane.next("d", lane.step, lane.attempt, lane.deaths)
+    wait = Wait(delay_ms, 0, held.attempt, "", json.dumps({"t": "postponed", "why": note}))
+    return Applied(delay(held, lane, after, NOTHING, wait), after, True)
+
+
+def _exc_info(error: str) -> str:
+    described: dict[str, Any] = json.loads(error)
+    return str(described["traceback"]) or f"{described['name']}: {described['message']}"
+
+
+def _retry_note(effect: Again) -> str:
+    return (
+        f'{{"t":"retry","id":{json.dumps(effect.step)},"a":{effect.attempt - 1},'
+        f'"s":{effect.started_ms},"e":{effect.ended_ms},"error":{effect.error}}}'
+    )

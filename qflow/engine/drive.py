@@ -1,0 +1,234 @@
+"""Carries the effects of a step out, for sync handlers (on a thread) and async ones (on the loop).
+
+The rules are in `core.replay`, written once; these two loops differ only in how they wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import functools
+import threading
+from collections.abc import Awaitable
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any, Protocol
+
+from qflow import crashpoints
+from qflow.core.outcome import Answer, Effect, Execute, Raised, Returned
+from qflow.core.replay import Effects, inside_step
+from qflow.engine.clock import Clock
+from qflow.engine.commit import Committer
+from qflow.engine.session import Session
+from qflow.errors import StepTimeout, Suspend
+from qflow.store.script import Call
+
+
+class Loops(Protocol):
+    """Where async functions of sync handlers run: the process's event loop."""
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop of this process."""
+        ...
+
+
+class Engine:
+    """What every run of a worker shares: the way to Redis, its clock, its event loop."""
+
+    def __init__(self, committer: Committer, clock: Clock, loops: Loops) -> None:
+        self.committer = committer
+        self.clock = clock
+        self.loops = loops
+
+
+class Line:
+    """One claimed run driven on a thread: a sync handler."""
+
+    def __init__(self, engine: Engine, session: Session) -> None:
+        self._engine = engine
+        self._session = session
+        self._lock = threading.Lock()
+
+    def __call__(self, effects: Effects) -> Any:
+        """Run a step's effects to its value."""
+        answer: Answer = None
+        try:
+            while True:
+                effect = effects.send(answer)
+                if isinstance(effect, Execute):
+                    answer = _execute(self._engine, effect)
+                else:
+                    answer = None
+                    self.write(effect)
+        except StopIteration as stop:
+            return stop.value
+
+    def write(self, effect: Effect) -> None:
+        """Carry out an outcome."""
+        with self._lock:
+            self.send(self._session.plan(effect))
+
+    def flush(self) -> None:
+        """Write what is outstanding, from another thread."""
+        if self._lock.acquire(blocking=False):  # taken: it is being written just now
+            try:
+                self.send(self._session.plan_flush())
+            finally:
+                self._lock.release()
+
+    def send(self, calls: list[Call]) -> None:
+        if calls:
+            replies = self._engine.committer.submit(calls)
+            crashpoints.reach("commit.after")
+            self._session.settle(replies)
+
+
+class AsyncLine:
+    """One claimed run driven on the event loop: an async handler."""
+
+    def __init__(self, engine: Engine, session: Session) -> None:
+        self._engine = engine
+        self._session = session
+        self._turn = asyncio.Lock()  # one step of a run at a time
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, effects: Effects) -> Any:
+        """Run a step's effects to its value."""
+        answer: Answer = None
+        async with self._turn:
+            while True:
+                try:
+                    effect = effects.send(answer)
+                except StopIteration as stop:
+                    return stop.value
+                if isinstance(effect, Execute):
+                    answer = await _aexecute(self._engine, effect)
+                else:
+                    answer = None
+                    await self.write(effect)
+
+    async def write(self, effect: Effect) -> None:
+        """Carry out an outcome."""
+        async with self._lock:
+            await self.send(self._session.plan(effect))
+
+    async def flush(self) -> None:
+        """Write what is outstanding."""
+        async with self._lock:
+            await self.send(self._session.plan_flush())
+
+    async def send(self, calls: list[Call]) -> None:
+        if calls:
+            replies = await self._engine.committer.asubmit(calls)
+            crashpoints.reach("commit.after")
+            self._session.settle(replies)
+
+
+def _execute(engine: Engine, effect: Execute) -> Answer:
+    call = effect.call
+    started = engine.clock.now_ms()
+    crashpoints.reach("step.before")
+    try:
+        if iscoroutinefunction(call.fn):
+            value = _run_on_loop(engine, effect)
+        elif call.timeout_ms:
+            value = _run_bounded(effect)
+        else:
+            mark = inside_step.set(effect.step)
+            try:
+                value = call.fn(*call.args, **call.kwargs)
+            finally:
+                inside_step.reset(mark)
+            if isawaitable(value):  # a lambda or partial around an async function
+                value = _await_on_loop(engine, effect, value)
+    except Suspend:
+        raise
+    except BaseException as error:  # noqa: BLE001  # SystemExit in a step fails the step, not the worker
+        crashpoints.reach("step.after")
+        return Raised(error, started, engine.clock.now_ms())
+    crashpoints.reach("step.after")
+    return Returned(value, started, engine.clock.now_ms())
+
+
+def _run_on_loop(engine: Engine, effect: Execute) -> Any:
+    call = effect.call
+    return _await_on_loop(engine, effect, call.fn(*call.args, **call.kwargs))
+
+
+def _await_on_loop(engine: Engine, effect: Execute, awaitable: Any) -> Any:
+    async def bounded() -> Any:
+        inside_step.set(effect.step)
+        return await _within(effect, awaitable)
+
+    return asyncio.run_coroutine_threadsafe(bounded(), engine.loops.loop()).result()
+
+
+def _run_bounded(effect: Execute) -> Any:
+    """Run a sync function on a thread of its own and give it up at the time-out.
+
+    Python cannot stop a thread: it goes on until its function returns, and its result is ignored.
+    """
+    call = effect.call
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def work() -> None:
+        inside_step.set(effect.step)
+        try:
+            future.set_result(call.fn(*call.args, **call.kwargs))
+        except BaseException as error:  # noqa: BLE001  # handed to the waiting thread
+            future.set_exception(error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), name=f"step {effect.step}", daemon=True).start()
+    try:
+        return future.result(call.timeout_ms / 1000)
+    except concurrent.futures.TimeoutError:
+        if future.done():
+            raise
+        raise _timed_out(effect) from None
+
+
+async def _aexecute(engine: Engine, effect: Execute) -> Answer:
+    call = effect.call
+    started = engine.clock.now_ms()
+    crashpoints.reach("step.before")
+    mark = inside_step.set(effect.step)
+    try:
+        if iscoroutinefunction(call.fn):
+            value = await _within(effect, call.fn(*call.args, **call.kwargs))
+        else:
+            bound = functools.partial(call.fn, *call.args, **call.kwargs)
+            value = await _within(effect, asyncio.to_thread(bound))
+            if isawaitable(value):
+                value = await _within(effect, value)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return Raised(error, started, engine.clock.now_ms())
+    except Suspend:
+        raise
+    except BaseException as error:  # noqa: BLE001  # SystemExit in a step fails the step, not the worker
+        return Raised(error, started, engine.clock.now_ms())
+    finally:
+        inside_step.reset(mark)
+        crashpoints.reach("step.after")
+    return Returned(value, started, engine.clock.now_ms())
+
+
+async def _within(effect: Execute, awaitable: Awaitable[Any]) -> Any:
+    seconds = effect.call.timeout_ms / 1000
+    if not seconds:
+        return await awaitable
+    task = asyncio.ensure_future(awaitable)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if done:
+        return task.result()
+    task.cancel()
+    raise _timed_out(effect)
+
+
+def _timed_out(effect: Execute) -> StepTimeout:
+    return StepTimeout(
+        f"step {effect.step!r} ran longer than its time-out of {effect.call.timeout_ms / 1000:g} s"
+    )

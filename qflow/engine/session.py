@@ -1,0 +1,160 @@
+"""A worker's hold on one run: collects what the handler asks for and writes it, together.
+
+A finished step is not written at once but with whatever the handler asks for next, so that a step
+costs one round trip; the job of a run's first step is opened with that step's own commit. A handler
+that takes its time between steps is not waited for: `flush`, called by a thread of the worker a
+few milliseconds later, writes what is outstanding. No step is executed before the one ahead of it
+is committed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import hiredis
+
+from qflow import crashpoints
+from qflow.core.outcome import Again, Done, Effect, Open, Store
+from qflow.engine.apply import Applied, Retention, apply, give_back, postpone
+from qflow.errors import Fenced, RedisRefused, Suspend
+from qflow.store.run import Held, Lane
+from qflow.store.script import Call
+from qflow.telemetry import emit
+
+LINGER_S: Final = 0.01
+"""How long a finished step may stay unwritten while the handler decides what comes next."""
+
+
+class Terms(NamedTuple):
+    """What a session is told by its worker."""
+
+    keep: Retention
+    yields: Callable[[float], bool]
+    draining: Callable[[], bool]
+    follow: Callable[[], Call | None]
+
+
+class Session:
+    """The lane of one claimed run in this worker.
+
+    Not safe by itself: whoever plans holds the run's lock until the replies are settled.
+    """
+
+    __slots__ = (
+        "_done", "_following", "_lane", "_terms", "_unsent", "closed", "fenced", "followed", "held", "started",
+        "waiting_since",
+    )  # fmt: skip
+
+    def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
+        self.held = held
+        self._lane = lane
+        self._terms = terms
+        self._done: Done | None = None
+        self._unsent: list[Call] = []
+        self._following = False
+        self.started = time.monotonic()
+        self.waiting_since = 0.0
+        self.closed = False
+        self.fenced = False
+        self.followed: Any = None
+
+    @property
+    def lane(self) -> Lane:
+        """The lane as it is once everything outstanding is written."""
+        return self._lane
+
+    @property
+    def job(self) -> str:
+        """The id of the current job."""
+        return self.held.job(self._lane)
+
+    def plan(self, effect: Effect) -> list[Call]:
+        """Take an outcome; return the calls to write now, none where it can wait for company.
+
+        Raises Suspend where this worker no longer holds the run.
+        """
+        if self.closed:
+            raise Fenced if self.fenced else Suspend
+        if isinstance(effect, Store):
+            self._done = done = effect.done
+            self._tell(done.step, done.attempt, "ok" if done.ok else "failed", done.ended_ms - done.started_ms)
+            self.waiting_since = time.monotonic()
+            return []
+        if isinstance(effect, Open):
+            if self._terms.draining() or self._terms.yields(self.started):
+                front = self._terms.draining()
+                return self._write(give_back(self.held, self._lane, self._done, effect, front=front))
+            if self._done is None and effect.deaths == 0:
+                applied = apply(effect, self.held, self._lane, None, self._terms.keep)
+                self._lane = applied.lane
+                self._unsent.append(applied.call)
+                self.waiting_since = time.monotonic()
+                return []
+        if isinstance(effect, Again) and effect.step:
+            self._tell(effect.step, effect.attempt - 1, "retry", effect.ended_ms - effect.started_ms)
+        return self._write(apply(effect, self.held, self._lane, self._done, self._terms.keep))
+
+    def settle(self, replies: Sequence[Any]) -> None:
+        """Take the replies to what `plan` returned.
+
+        Raises Suspend where the run was let go of, Fenced where its lease had been lost.
+        """
+        own = replies[:-1] if self._following else replies
+        for reply in own:
+            if isinstance(reply, hiredis.ReplyError):
+                self.closed = True
+                raise RedisRefused(f"run {self.held.run}: Redis refused its commit: {reply}")
+            if isinstance(reply, bytes):
+                self.closed = self.fenced = True
+                emit("commit.fenced", function=self.held.function, run=self.held.run, step=self._lane.step, attempt=self._lane.attempt)
+                break
+        if self._following:
+            self._following = False
+            self.followed = replies[-1]
+        if self.fenced:
+            raise Fenced
+        if self.closed:
+            raise Suspend
+
+    def plan_flush(self) -> list[Call]:
+        """Return what is outstanding, for the flushing thread to write."""
+        if self.closed or not (self._unsent or self._done):
+            return []
+        if self._done is None:
+            calls, self._unsent = self._unsent, []
+            self.waiting_since = 0.0
+            return calls
+        enter = Open("", self.held.attempt, 0, 0)
+        return self._write(apply(enter, self.held, self._lane, self._done, self._terms.keep))
+
+    def plan_postpone(self, delay_ms: int, why: str) -> list[Call]:
+        """Return what puts the claimed job back untouched for `delay_ms`."""
+        return self._write(postpone(self.held, self._lane, delay_ms, why))
+
+    def _tell(self, step: str, attempt: int, outcome: str, took_ms: int) -> None:
+        emit(
+            "step.ended",
+            function=self.held.function,
+            run=self.held.run,
+            step=step,
+            attempt=attempt,
+            outcome=outcome,
+            seconds=took_ms / 1000,
+        )
+
+    def _write(self, applied: Applied) -> list[Call]:
+        crashpoints.reach("commit.before")
+        calls = [*self._unsent, applied.call]
+        self._unsent = []
+        self._done = None
+        self._lane = applied.lane
+        self.waiting_since = 0.0
+        if applied.released:
+            self.closed = True
+            follow = self._terms.follow()
+            if follow is not None:
+                self._following = True
+                calls.append(follow)
+        return calls

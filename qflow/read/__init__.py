@@ -1,0 +1,1 @@
+"""Read-only views for command line, metrics, dashboard and tests; the runtime never imports it."""

@@ -1,0 +1,1 @@
+"""Long-lived processes: router, scheduler, worker, rescuer, pruner and their supervisor."""

@@ -1,0 +1,61 @@
+"""Imports a folder of functions and collects what its apps define."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from qflow.app import App
+from qflow.core.function import Function
+from qflow.errors import DefinitionError, UsageError
+
+
+def load(path: str) -> tuple[dict[str, Function[Any]], list[App]]:
+    """Import every module of the folder `path`; return its functions by id, and its apps.
+
+    The folder's name becomes the package name, so modules may import each other relatively.
+    Raises UsageError where there is no such folder, DefinitionError where an id stands twice;
+    whatever a module raises on import comes through.
+    """
+    folder = Path(path).resolve()
+    if not folder.is_dir():
+        raise UsageError(f"no folder of functions at {path!r}: create it, or name another as PATH")
+    if not folder.name.isidentifier():
+        raise UsageError(f"folder {folder.name!r} cannot be imported: its name must be a Python identifier")
+    if str(folder.parent) not in sys.path:
+        sys.path.insert(0, str(folder.parent))
+    apps: list[App] = []
+    for name in sorted(_modules(folder)):
+        module = importlib.import_module(name)
+        _check_origin(module, folder)
+        apps += [value for value in vars(module).values() if isinstance(value, App) and value not in apps]
+    functions: dict[str, Function[Any]] = {}
+    for app in apps:
+        for function in app.functions.values():
+            if function.id in functions:
+                raise DefinitionError(
+                    f"function id {function.id!r} is used by app {app.name!r} and by app "
+                    f"{functions[function.id].app!r}; give one of them another id"
+                )
+            functions[function.id] = function
+    return functions, apps
+
+
+def _modules(folder: Path) -> Iterator[str]:
+    for file in folder.rglob("*.py"):
+        parts = file.relative_to(folder.parent).with_suffix("").parts
+        if parts[-1] != "__main__" and all(part.isidentifier() for part in parts):
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _check_origin(module: ModuleType, folder: Path) -> None:
+    file = module.__file__
+    if file is not None and folder not in Path(file).resolve().parents:
+        raise UsageError(
+            f"importing {module.__name__!r} found {file}, not the one in {folder}: another package has "
+            "that name; rename the folder"
+        )

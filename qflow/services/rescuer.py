@@ -1,0 +1,41 @@
+"""The rescuer: returns the jobs of workers whose lease lapsed to the queue.
+
+Does: asks for lapsed leases, and hands each dead worker's jobs to others in one atomic script. Runs
+beside the scheduler; several at once do no harm, since a rescue happens only once.
+Emits: worker.died.
+"""
+
+from __future__ import annotations
+
+from qflow import crashpoints
+from qflow.services.service import Service
+from qflow.store import lease
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+from qflow.store.script import run
+from qflow.telemetry import emit
+
+
+class Rescuer(Service):
+    """Looks for dead workers `lease_ms / 4` apart, a second at most."""
+
+    kind = "rescuer"
+
+    def __init__(self, redis: Redis, keys: Keys, ttl_s: int, lease_ms: int) -> None:
+        super().__init__()
+        self._redis = redis
+        self._keys = keys
+        self._ttl_s = ttl_s
+        self._interval_s = min(1.0, lease_ms / 4000)
+
+    def tick(self) -> float:
+        """Rescue what dead workers held."""
+        seconds, micros = self._redis.call("TIME")
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        for worker in lease.lapsed(self._redis, self._keys, now_ms):
+            crashpoints.reach("rescuer.before")
+            returned = run(self._redis, lease.rescue(self._keys, worker, self._ttl_s, leaving=False))
+            crashpoints.reach("rescuer.after")
+            if returned >= 0:
+                emit("worker.died", worker=worker, returned=returned)
+        return self._interval_s

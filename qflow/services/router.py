@@ -1,0 +1,137 @@
+"""The router: events from the stream to runs of every function they match.
+
+Does: reads the stream as a member of a consumer group, starts the matching functions of each event
+in one atomic script that also acknowledges it, moves malformed entries aside, takes over what a dead
+router had read. Any number side by side.
+Options: batch size, idle time after which an entry is taken over.
+Emits: event.received, event.rejected, event.unmatched, run.created.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+import hiredis
+
+from qflow import crashpoints
+from qflow.core.ids import ulid
+from qflow.core.trigger import index_by_name, names_matching
+from qflow.engine.intake import Accepted, Rejected, read_entry
+from qflow.services.service import Service
+from qflow.store import directory, stream
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis, refusal
+from qflow.store.script import Call, run_all
+from qflow.telemetry import emit
+
+_BATCH: Final = 200
+_BLOCK_MS: Final = 1000
+_STALE: Final = -1
+_HOLD_S: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The published functions as the router needs them."""
+
+    version: str
+    by_name: dict[str, list[str]]
+    specs: dict[str, dict[str, Any]]
+
+    def matching(self, event: str) -> list[dict[str, Any]]:
+        """Return the specifications of the functions that an event of this name starts."""
+        found = [fn for name in names_matching(event) for fn in self.by_name.get(name, ())]
+        return [self.specs[fn] for fn in dict.fromkeys(found)]
+
+
+class Router(Service):
+    """Starts runs for events."""
+
+    kind = "router"
+
+    def __init__(self, redis: Redis, keys: Keys, ttl_s: int, takeover_ms: int) -> None:
+        super().__init__()
+        self._redis = redis
+        self._keys = keys
+        self._ttl_s = ttl_s
+        self._takeover_ms = takeover_ms
+        self._catalogue = Catalogue("0", {}, {})
+        self._ticks = 0
+
+    def start(self) -> None:
+        """Create the consumer group where there is none."""
+        stream.ensure_group(self._redis, self._keys)
+
+    def tick(self) -> float:
+        """Route one batch; hold the stream back while no function was ever published."""
+        if self._catalogue.version == "0":
+            self._refresh()
+            if self._catalogue.version == "0":
+                return _HOLD_S
+        self._ticks += 1
+        entries = []
+        if self._ticks % 20 == 1:
+            entries = stream.reclaim(self._redis, self._keys, self.name, self._takeover_ms, _BATCH)
+            self._announce()
+        entries = entries or stream.read(self._redis, self._keys, self.name, _BATCH, _BLOCK_MS)
+        if entries:
+            crashpoints.reach("router.read")
+            self._route(entries)
+        else:
+            self._ticks = 0  # an idle second is the time to look for what others left behind
+        return 0
+
+    def stop(self) -> None:
+        """Leave the group: unacknowledged entries stay with it for others to take over."""
+        pending = self._redis.call("XPENDING", self._keys.events, stream.GROUP, "-", "+", 1, self.name)
+        if not pending:
+            self._redis.call("XGROUP", "DELCONSUMER", self._keys.events, stream.GROUP, self.name)
+
+    def _refresh(self) -> None:
+        version, specs = directory.functions(self._redis, self._keys)
+        names = ((fn, [t["event"] for t in spec["triggers"] if "event" in t]) for fn, spec in specs.items())
+        self._catalogue = Catalogue(version, index_by_name(names), specs)
+
+    def _announce(self) -> None:
+        facts = {"pid": os.getpid(), "name": self.name}
+        directory.announce(self._redis, self._keys, self.kind, self.name, facts, 60)
+
+    def _route(self, entries: list[stream.Entry]) -> None:
+        read = [read_entry(entry) for entry in entries]
+        emit("event.received", count=len(entries))
+        while read:
+            replies = run_all(self._redis, [self._call(item) for item in read])
+            crashpoints.reach("router.routed")
+            stale = []
+            for item, reply in zip(read, replies, strict=True):
+                if isinstance(reply, hiredis.ReplyError):
+                    raise refusal(reply, self._redis.target.shown)
+                if isinstance(item, Rejected):
+                    emit("event.rejected", entry=item.entry.id, reason=item.reason)
+                elif reply == _STALE:
+                    stale.append(item)
+                else:
+                    self._tell(item, reply)
+            if stale:
+                self._refresh()
+            read = list(stale)
+
+    def _call(self, item: Accepted | Rejected) -> Call:
+        if isinstance(item, Rejected):
+            return stream.reject(self._keys, item.entry, item.reason)
+        starts = [
+            stream.Start(spec["id"], ulid(item.entry_ms, os.urandom(10)), spec["version"], spec["app"])
+            for spec in self._catalogue.matching(item.name)
+        ]
+        event = (item.event_id, item.text)
+        return stream.start(self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts)
+
+    def _tell(self, item: Accepted, created: int) -> None:
+        matching = self._catalogue.matching(item.name)
+        if not matching:
+            emit("event.unmatched", name=item.name, id=item.event_id)
+        elif created > 0:
+            for spec in matching:
+                emit("run.created", function=spec["id"], count=1)

@@ -1,0 +1,124 @@
+"""The scheduler: due delayed jobs and cron ticks, by one leader among any number.
+
+Does: it is rq-scheduler's `Scheduler` (its delayed jobs are listed by rq-scheduler's own `get_jobs`)
+with batch moves, a fenced lead and a wait that ends when the next job is due.
+Options: the lease of the lead.
+Emits: leader.gained, leader.lost, timers.moved, cron.fired.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Final
+
+from rq_scheduler import Scheduler as RQScheduler
+
+from qflow import crashpoints
+from qflow.core.cron import Cron, due_ticks, fire_ms
+from qflow.core.event import to_text
+from qflow.core.ids import ulid
+from qflow.services.service import Service
+from qflow.store import directory, lease, timer
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+from qflow.store.script import run
+from qflow.store.stream import Start
+from qflow.telemetry import emit
+
+_BATCH: Final = 200
+_LONGEST_WAIT_S: Final = 1.0
+CRON_EVENT: Final = "qflow/cron"
+
+
+class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has no type hints
+    """Leads or stands by; the leader moves what is due and starts what a schedule asks for."""
+
+    kind = "scheduler"
+
+    def __init__(self, redis: Redis, keys: Keys, ttl_s: int, lease_ms: int) -> None:
+        Service.__init__(self)
+        self.scheduled_jobs_key = keys.scheduled
+        name = self.name
+        RQScheduler.__init__(self, keys.queue_name, connection=redis.client(), interval=1, name=name)
+        self._redis = redis
+        self._keys = keys
+        self._ttl_s = ttl_s
+        self._lease_ms = min(lease_ms, 5000)
+        self._token = 0
+        self._version = ""
+        self._crons: dict[str, tuple[Cron, dict[str, Any]]] = {}
+
+    def tick(self) -> float:
+        """Lead: move what is due, then wait for the next. Stand by: wait for the lead to fall free."""
+        bid = lease.lead(self._redis, self._keys, self.name, self._lease_ms)
+        if bid.token != self._token:
+            emit("leader.gained" if bid.token else "leader.lost", name=self.name, token=bid.token)
+            self._token = bid.token
+        if not bid.token:
+            return min(bid.wait_ms / 1000 + 0.01, _LONGEST_WAIT_S)
+        crashpoints.reach("scheduler.before_due")
+        moved = timer.due(self._redis, self._keys, bid.token, _BATCH)
+        crashpoints.reach("scheduler.after_due")
+        if moved.count > 0:
+            emit("timers.moved", count=moved.count)
+        next_tick_ms = self._fire_crons(moved.now_ms)
+        due = [ms for ms in (moved.next_ms, next_tick_ms) if ms > 0]
+        wait_s = (min(due) - moved.now_ms) / 1000 if due else _LONGEST_WAIT_S
+        wait_s = min(wait_s, _LONGEST_WAIT_S, self._lease_ms / 3000)
+        if wait_s > 0:
+            self._redis.block(wait_s, "BLPOP", self._keys.wake_timer, max(0.001, wait_s))
+        return 0
+
+    def stop(self) -> None:
+        """Let the next scheduler lead at once."""
+        lease.lead(self._redis, self._keys, self.name, self._lease_ms, resign=True)
+
+    def _fire_crons(self, now_ms: int) -> int:
+        """Start what schedules ask for by now; return when the next tick is, -1 where there is none."""
+        self._refresh()
+        if not self._crons or now_ms == 0:
+            return -1
+        handled = timer.schedules(self._redis, self._keys)
+        next_ms = []
+        for member, (cron, spec) in self._crons.items():
+            if member in handled:
+                next_ms.append(self._fire(member, cron, spec, handled[member], now_ms))
+        return min(next_ms, default=-1)
+
+    def _fire(self, member: str, cron: Cron, spec: dict[str, Any], last_ms: int, now_ms: int) -> int:
+        """Handle one schedule's ticks since `last_ms`; return when it is to be looked at next."""
+        seed = f"{spec['id']}|{cron.key}"
+        horizon = now_ms
+        ticks, following = due_ticks(cron, last_ms, horizon)
+        for tick_ms in ticks:
+            at_ms = fire_ms(cron, tick_ms, f"{seed}|{tick_ms}")
+            if at_ms > now_ms:
+                return at_ms
+            self._start(member, cron, spec, (last_ms, tick_ms, at_ms))
+            last_ms = tick_ms
+        return following
+
+    def _start(self, member: str, cron: Cron, spec: dict[str, Any], times: tuple[int, int, int]) -> None:
+        last_ms, tick_ms, at_ms = times
+        event_id = f"cron:{cron.key}:{tick_ms}"
+        data = {"cron": cron.expression, "tz": cron.tz, "scheduled_ms": tick_ms, "fire_ms": at_ms}
+        event = (event_id, to_text(event_id, CRON_EVENT, tick_ms, "", json.dumps(data)))
+        start = Start(spec["id"], ulid(at_ms, os.urandom(10)), spec["version"], spec["app"])
+        step = timer.Tick(member, last_ms, tick_ms, str(tick_ms))
+        crashpoints.reach("scheduler.before_tick")
+        reply = run(self._redis, timer.tick(self._keys, self._token, step, start, event, self._ttl_s))
+        crashpoints.reach("scheduler.after_tick")
+        if reply == 1:
+            emit("cron.fired", function=spec["id"], tick=tick_ms)
+
+    def _refresh(self) -> None:
+        version = (self._redis.call("GET", self._keys.functions_version) or b"0").decode()
+        if version == self._version:
+            return
+        self._version, specs = directory.functions(self._redis, self._keys)
+        self._crons = {
+            f"{fn}|{cron.key}": (cron, spec)
+            for fn, spec in specs.items()
+            for cron in (Cron.from_spec(t) for t in spec["triggers"] if "cron" in t)
+        }

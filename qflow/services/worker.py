@@ -1,0 +1,192 @@
+"""The worker: registers, claims jobs into its slots, keeps its lease, drains.
+
+Does: executes runs of the functions it was given, any number of workers side by side.
+Options: slots, lease, grace, time slice, retention (see config).
+Emits: worker.started, worker.stopped, worker.lapsed, loop.blocked, run.*, step.ended.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from qflow import crashpoints
+from qflow.core.function import Function
+from qflow.engine.advance import LoggerFor
+from qflow.engine.apply import Retention
+from qflow.engine.clock import Clock
+from qflow.engine.commit import Committer
+from qflow.engine.drive import Engine
+from qflow.engine.session import Terms
+from qflow.errors import QflowError
+from qflow.services.loop import LoopThread
+from qflow.services.slots import Plan, Slots, received
+from qflow.store import lease
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+from qflow.store.run import Claimed, Held, claim, claimed
+from qflow.store.script import Call, run
+from qflow.telemetry import emit
+
+_POLL_S: Final = 1.0
+_BEAT_S: Final = 1.0
+_FLUSH_S: Final = 0.005
+
+
+@dataclass(frozen=True)
+class Options:
+    """A worker's share of the settings; times in seconds unless named otherwise."""
+
+    slots: int
+    lease_ms: int
+    grace_s: float
+    slice_s: float
+    keep: Retention
+    ttl_s: int
+    version: str
+
+    @property
+    def wip_ttl_s(self) -> int:
+        """How long RQ may believe in a running job without hearing of it."""
+        return self.lease_ms // 1000 + 60
+
+
+class Worker:
+    """One worker process. `run` works until `stop` is set, then drains."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        functions: dict[str, Function[Any]],
+        options: Options,
+        logger_for: LoggerFor,
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._options = options
+        self.name = f"{socket.gethostname()}.{os.getpid()}.{os.urandom(3).hex()}".replace("|", "-")
+        self._loop = LoopThread(self.name)
+        self._engine = Engine(Committer(redis), Clock(0), self._loop)
+        self._draining = False
+        self._stopped = threading.Event()
+        self._orphans: set[str] = set()
+        terms = Terms(options.keep, self._yields, lambda: self._draining, self._follow)
+        plan = Plan(functions, self._hold, terms, logger_for)
+        self.slots = Slots(self._engine, options.slots, plan, self._loop.loop)
+        self._functions = functions
+
+    def run(self, stop: threading.Event) -> bool:
+        """Work until `stop` is set, then drain; return whether every run was let go of in time."""
+        self._beat(first=True)
+        for name, target in (("beat", self._keep_beating), ("flush", self._keep_flushing)):
+            threading.Thread(target=target, name=name, daemon=True).start()
+        threading.Thread(target=self._watch_stop, args=(stop,), name="stop", daemon=True).start()
+        emit("worker.started", worker=self.name, functions=len(self._functions), slots=self.slots.count)
+        while not stop.is_set():
+            try:
+                self._claim_once()
+                emit("loop.ticked", loop="worker")
+            except QflowError as error:
+                emit("loop.failed", loop="worker", error=str(error))
+                stop.wait(0.5)
+        return self._drain()
+
+    # -- claiming
+
+    def _claim_once(self) -> None:
+        free = self.slots.wait_free(_POLL_S)
+        if not free or self._draining:
+            return
+        reply = run(self._redis, self._claim_call(free))
+        crashpoints.reach("worker.claimed")
+        if reply == -1:
+            self._beat(first=True)
+            return
+        for raw in reply:
+            self.slots.execute(received(self._engine, claimed(raw)))
+        if not reply and not self._draining:
+            self._redis.block(_POLL_S, "BLPOP", self._keys.wake, _POLL_S)
+
+    def _claim_call(self, count: int) -> Call:
+        return claim(self._keys, self.name, count, self._options.wip_ttl_s)
+
+    def _follow(self) -> Call | None:
+        return None if self._draining else self._claim_call(1)
+
+    def _hold(self, taken: Claimed) -> Held:
+        fields = taken.fields
+        attempt = int(fields.get("attempt", "0"))
+        options = self._options
+        return Held(self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s)
+
+    def _yields(self, since: float) -> bool:
+        """Whether a run has used its time slice while others may be waiting for a place."""
+        return self.slots.free == 0 and time.monotonic() - since > self._options.slice_s
+
+    # -- the lease
+
+    def _keep_beating(self) -> None:
+        interval = min(_BEAT_S, self._options.lease_ms / 3000)
+        while not self._stopped.wait(interval):
+            try:
+                self._beat(first=False)
+                self._loop.report_if_blocked()
+            except QflowError as error:
+                emit("loop.failed", loop="beat", error=str(error))
+
+    def _beat(self, *, first: bool) -> None:
+        ended, self.slots.ended = self.slots.ended, [0, 0, 0.0]
+        running = [active.session.job for active in list(self.slots.active.values())]
+        pulse = lease.Pulse("busy" if running else "idle", int(ended[0]), int(ended[1]), ended[2], running)
+        who = lease.Identity(
+            self.name, socket.gethostname(), os.getpid(), self._options.version, platform.python_version()
+        )
+        call = lease.beat(self._keys, who, self._options.lease_ms, self._options.wip_ttl_s, pulse, first=first)
+        now_ms, *held = run(self._redis, call)
+        emit("loop.ticked", loop="beat")
+        if now_ms == -1:
+            emit("worker.lapsed", worker=self.name)
+            self._beat(first=True)
+            return
+        self._engine.clock.set(now_ms)
+        self._release_orphans({run_id.decode() for run_id in held})
+
+    def _release_orphans(self, held: set[str]) -> None:
+        """Give back runs held in this worker's name that it knows nothing of (a lost reply)."""
+        orphans = held - self.slots.active.keys()
+        lasting = orphans & self._orphans
+        self._orphans = orphans - lasting
+        for run_id in lasting:
+            call = lease.rescue(self._keys, self.name, self._options.ttl_s, leaving=True, only=run_id)
+            run(self._redis, call)
+
+    def _keep_flushing(self) -> None:
+        while not self._stopped.is_set():
+            if self.slots.free < self.slots.count:
+                self.slots.flush()
+                time.sleep(_FLUSH_S)
+            else:
+                time.sleep(_FLUSH_S * 4)
+
+    # -- leaving
+
+    def _watch_stop(self, stop: threading.Event) -> None:
+        stop.wait()
+        self._draining = True
+
+    def _drain(self) -> bool:
+        self._draining = True
+        clean = self.slots.wait_empty(self._options.grace_s)
+        self._stopped.set()
+        try:
+            run(self._redis, lease.rescue(self._keys, self.name, self._options.ttl_s, leaving=True))
+        except QflowError as error:
+            emit("loop.failed", loop="drain", error=str(error))
+        emit("worker.stopped", worker=self.name)
+        return clean

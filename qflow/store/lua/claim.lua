@@ -1,0 +1,48 @@
+-- Take up to `count` jobs from the queue for a worker, each with its run's state and finished steps.
+-- A job id that no longer is its run's current job (a duplicate, a leftover) is dropped and counted.
+-- KEYS: queue wake leases lanes wip scheduled
+-- ARGV: ns rq worker count wip_ttl
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, the indexes of the runs' status
+-- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}
+-- Callers: store.run.claim
+local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
+local ns, rq, worker, count, wip_ttl = unpack(ARGV)
+if not redis.call('ZSCORE', leases_key, worker) then return -1 end
+local first = redis.call('LPOP', queue_key)
+if not first then return {} end
+-- include: clock
+-- include: index
+-- include: wake
+local function take(id)
+  local run = string.sub(id, 1, 26)
+  local run_key = ns .. ':run:' .. run
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued')
+  local state, token, counts, step = string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
+  if (state ~= 'q' and state ~= 'd') or token ~= string.match(id, '%-(%d+)$') then
+    redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
+    return nil
+  end
+  local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
+  redis.call('HSET', run_key, 'lane', record, 'status', 'running')
+  redis.call('HSETNX', run_key, 'started', now_ms)
+  if state == 'd' then redis.call('ZREM', scheduled_key, id) end
+  redis.call('SADD', lanes_key, run)
+  redis.call('HSET', rq .. ':job:' .. id, 'status', 'started', 'started_at', stamp,
+    'last_heartbeat', stamp, 'worker_name', worker)
+  redis.call('ZADD', wip_key, seconds + wip_ttl, id .. ':' .. worker)
+  move_index(ns, known[2], run, known[3], 'running', known[4])
+  redis.call('XADD', run_key .. ':trace', '*', 'j', '{"t":"claim","w":"' .. worker .. '","q":'
+    .. (known[5] or now_ms) .. '}')
+  return {id, record, redis.call('HGETALL', run_key), redis.call('HGETALL', run_key .. ':steps')}
+end
+local taken = {}
+local id = first
+while id do
+  local job = take(id)
+  if job then taken[#taken + 1] = job end
+  if #taken >= tonumber(count) then break end
+  id = redis.call('LPOP', queue_key)
+end
+local left = redis.call('LLEN', queue_key)
+if left > 0 and redis.call('LLEN', wake_key) == 0 then wake_workers(wake_key, left) end
+return taken

@@ -1,0 +1,33 @@
+-- Keep a finished step, if any, and put the run's next job into the queue for any worker: at the
+-- end of a time slice (tail) or when draining (front, the same attempt again).
+-- KEYS: run steps trace closed opened wip finished queue
+-- ARGV: ns rq run worker expected next closed_id opened_id step result trace data description timeout ttl front
+-- Builds: <ns>:lanes:<worker>, <ns>:wake, the indexes of the run's status
+-- Returns: 1 done, 2 done before, or the current lane record where the lease was lost
+-- Callers: store.run.giveback
+local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, finished_key, queue_key = unpack(KEYS)
+local ns, rq, run, worker, expected, next, closed_id, opened_id, step, result, trace, data,
+  description, timeout, ttl, front = unpack(ARGV)
+-- include: fence
+local refused = refuse(run_key, ns, expected, next)
+if refused then return refused end
+-- include: clock
+-- include: jobs
+-- include: commit
+-- include: index
+-- include: wake
+local known = redis.call('HMGET', run_key, 'fn', 'status', 'created')
+redis.call('HSET', run_key, 'lane', next, 'status', 'queued', 'queued', now_ms)
+commit_step(steps_key, trace_key, step, result, trace)
+if step == '' then
+  redis.call('DEL', closed_key) -- the same attempt goes on under a new job
+  redis.call('ZREM', wip_key, closed_id .. ':' .. worker)
+else
+  close_job(closed_key, closed_id, 'finished', finished_key, wip_key, worker, ttl)
+end
+open_job(opened_key, 'queued', ns, data, description, timeout, ttl)
+redis.call(front == '1' and 'LPUSH' or 'RPUSH', queue_key, opened_id)
+redis.call('SREM', ns .. ':lanes:' .. worker, run)
+move_index(ns, known[1], run, known[2], 'queued', known[3])
+wake_workers(ns .. ':wake', 1)
+return 1

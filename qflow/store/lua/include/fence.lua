@@ -1,0 +1,10 @@
+-- The fencing check: a lane record that is not the expected one means that the lease was lost
+-- (the current record is returned and the refusal counted), or that this very call was applied
+-- before and only its reply was lost (2).
+local function refuse(run_key, ns, expected, next)
+  local record = redis.call('HGET', run_key, 'lane')
+  if record == expected then return nil end
+  if record == next then return 2 end
+  redis.call('HINCRBY', ns .. ':counters', 'fenced', 1)
+  return record or ''
+end

@@ -1,0 +1,13 @@
+-- Move a malformed stream entry aside with its reason, and acknowledge it.
+-- KEYS: events rejected
+-- ARGV: ns group entry reason [field value]...
+-- Returns: 1 moved, 0 handled before
+-- Callers: store.stream.reject
+local events_key, rejected_key = unpack(KEYS)
+local ns, group, entry, reason = unpack(ARGV)
+if redis.call('XACK', events_key, group, entry) == 0 then return 0 end
+local fields = {'entry', entry, 'reason', reason}
+for i = 5, #ARGV do fields[#fields + 1] = ARGV[i] end
+redis.call('XADD', rejected_key, 'MAXLEN', '~', 10000, '*', unpack(fields))
+redis.call('HINCRBY', ns .. ':counters', 'rejected', 1)
+return 1

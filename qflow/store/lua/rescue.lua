@@ -1,0 +1,57 @@
+-- Return the jobs of a worker whose lease lapsed to the front of the queue, each as a new attempt
+-- under a new token, and forget the worker. A worker that leaves runs it for itself, and so does one
+-- that finds a single run (`only`) in its name that it knows nothing of: no attempt is used up then.
+-- KEYS: leases lanes queue wake wip failed
+-- ARGV: ns rq worker leaving data ttl only
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> old and new, <rq>:worker:<worker>, the indexes of the runs' status
+-- Returns: jobs returned, or -1 where the worker is alive or was rescued before
+-- Callers: store.lease.rescue
+local leases_key, lanes_key, queue_key, wake_key, wip_key, failed_key = unpack(KEYS)
+local ns, rq, worker, leaving, data, ttl, only = unpack(ARGV)
+-- include: clock
+local lease = redis.call('ZSCORE', leases_key, worker)
+if not lease or (leaving ~= '1' and tonumber(lease) > now_ms) then return -1 end
+-- include: jobs
+-- include: index
+-- include: wake
+local returned = 0
+for _, run in ipairs(only ~= '' and {only} or redis.call('SMEMBERS', lanes_key)) do
+  local run_key = ns .. ':run:' .. run
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created')
+  local token, attempt, deaths, owner, step =
+    string.match(known[1] or '', '^s|(%d+)|(%d+)|(%d+)|([^|]*)|(.*)$')
+  if owner == worker then
+    local hash = step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)
+    local old = run .. '-' .. hash .. '-' .. token
+    local id = run .. '-' .. hash .. '-' .. (tonumber(token) + 1)
+    if leaving ~= '1' then
+      attempt, deaths = attempt + 1, deaths + 1
+      redis.call('XADD', run_key .. ':trace', '*', 'j', '{"t":"died","w":"' .. worker .. '"}', 'step', step)
+      redis.call('HINCRBY', ns .. ':counters', 'deaths', 1)
+    end
+    if leaving == '1' then
+      redis.call('DEL', rq .. ':job:' .. old)
+      redis.call('ZREM', wip_key, old .. ':' .. worker)
+    else
+      redis.call('HSET', rq .. ':job:' .. old, 'exc_info', 'its worker ' .. worker .. ' died', 'data', data)
+      close_job(rq .. ':job:' .. old, old, 'failed', failed_key, wip_key, worker, ttl)
+    end
+    redis.call('HSET', run_key, 'lane', table.concat({'q', string.format('%d', token + 1),
+      string.format('%d', attempt), string.format('%d', deaths), '', step}, '|'),
+      'status', 'queued', 'queued', now_ms)
+    open_job(rq .. ':job:' .. id, 'queued', ns, data, known[2] .. (step == '' and '' or '/' .. step), -1, ttl)
+    redis.call('LPUSH', queue_key, id)
+    move_index(ns, known[2], run, known[3], 'queued', known[4])
+    returned = returned + 1
+  end
+end
+if returned > 0 then wake_workers(wake_key, returned) end
+if only ~= '' then
+  redis.call('SREM', lanes_key, only)
+  return returned
+end
+redis.call('DEL', lanes_key, rq .. ':worker:' .. worker, rq .. ':worker:' .. worker .. ':executions')
+redis.call('SREM', rq .. ':workers', rq .. ':worker:' .. worker)
+redis.call('SREM', rq .. ':workers:' .. ns, rq .. ':worker:' .. worker)
+redis.call('ZREM', leases_key, worker)
+return returned

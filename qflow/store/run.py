@@ -1,0 +1,208 @@
+"""A run's moves: claim its job, and the four ways a worker lets go of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+from qflow.core.ids import job_id
+from qflow.store.keys import RQ, Keys
+from qflow.store.script import Call
+
+JOB_DATA: Final = (
+    b"x\x9ck`\x9d\xaa\xc2\x00\x01\x1a=\x92\x85i9\xf9\xe5z\xa9y\xe9\x99y\xa9zY\xf9IzE\xa5y\xf1\xc5%\xa9"
+    b"\x05S\xfc4k\xa7\x94L\xd1\x03\x001\xcb\x0f2"
+)
+"""The payload of every job: RQ's form of a call of `qflow.engine.job.run_step()`. A constant, so
+that nothing of qflow's is ever serialised for RQ, and a contract test compares it with RQ's own."""
+
+NO_TIMEOUT: Final = -1
+
+
+class Lane(NamedTuple):
+    """Who may write what comes next in a run: the fencing record, as the run hash keeps it.
+
+    `state` is q (queued), s (started), d (delayed) or e (ended). `token` grows with every job of
+    the run. `attempt` counts all tries of `step`, `deaths` those that ended with their worker.
+    """
+
+    state: str
+    token: int
+    attempt: int
+    deaths: int
+    worker: str
+    step: str
+
+    @property
+    def record(self) -> str:
+        """The text in the run hash."""
+        return "|".join(
+            (self.state, str(self.token), str(self.attempt), str(self.deaths), self.worker, self.step)
+        )
+
+    @classmethod
+    def parse(cls, record: str) -> Lane:
+        """Read a record; raises ValueError for anything else."""
+        state, token, attempt, deaths, worker, step = record.split("|", 5)
+        return cls(state, int(token), int(attempt), int(deaths), worker, step)
+
+    def next(self, state: str, step: str, attempt: int = 0, deaths: int = 0) -> Lane:
+        """Return the record that follows this one under the next token."""
+        worker = self.worker if state == "s" else ""
+        return Lane(state, self.token + 1, attempt, deaths, worker, step)
+
+
+class Written(NamedTuple):
+    """What a transition keeps of a finished step, all empty where there is none."""
+
+    step: str = ""
+    result: str = ""
+    trace: str = ""
+
+
+NOTHING: Final = Written()
+
+
+@dataclass(frozen=True)
+class Held:
+    """A run whose lane a worker holds: what every transition of it starts from."""
+
+    keys: Keys
+    run: str
+    function: str
+    attempt: int
+    ttl_s: int
+    wip_ttl_s: int
+
+    @cached_property
+    def run_keys(self) -> tuple[str, str, str]:
+        """Keys of the run, its steps and its trace."""
+        return self.keys.run(self.run), self.keys.steps(self.run), self.keys.trace(self.run)
+
+    def job(self, lane: Lane) -> str:
+        """Return the id of the job that `lane` stands for."""
+        return job_id(self.run, lane.step, lane.token)
+
+    def about(self, step: str) -> str:
+        """Return a job's description: function and step."""
+        return f"{self.function}/{step}" if step else self.function
+
+
+def claim(keys: Keys, worker: str, count: int, wip_ttl_s: int) -> Call:
+    """Take up to `count` jobs; see claim.lua for the reply."""
+    return Call(
+        "claim",
+        (keys.queue, keys.wake, keys.leases, keys.lanes(worker), keys.wip, keys.scheduled),
+        (keys.ns, RQ, worker, count, wip_ttl_s),
+    )
+
+
+def handover(held: Held, lane: Lane, next_lane: Lane, written: Written, timeout_s: int) -> Call:
+    """Keep a finished step and go on with the next one under this worker."""
+    keys = held.keys
+    closed, opened = held.job(lane), held.job(next_lane)
+    return Call(
+        "handover",
+        (*held.run_keys, keys.job(closed), keys.job(opened), keys.wip, keys.finished),
+        (
+            keys.ns, lane.worker, lane.record, next_lane.record, closed, opened, *written,
+            JOB_DATA, held.about(next_lane.step), timeout_s, held.ttl_s, held.wip_ttl_s,
+        ),
+    )  # fmt: skip
+
+
+def giveback(held: Held, lane: Lane, next_lane: Lane, written: Written, *, front: bool) -> Call:
+    """Keep a finished step, if any, and queue the next job for any worker."""
+    keys = held.keys
+    closed, opened = held.job(lane), held.job(next_lane)
+    return Call(
+        "giveback",
+        (*held.run_keys, keys.job(closed), keys.job(opened), keys.wip, keys.finished, keys.queue),
+        (
+            keys.ns, RQ, held.run, lane.worker, lane.record, next_lane.record, closed, opened,
+            *written, JOB_DATA, held.about(next_lane.step), NO_TIMEOUT, held.ttl_s, int(front),
+        ),
+    )  # fmt: skip
+
+
+class Wait(NamedTuple):
+    """Why and until when a run's next job is delayed; `due_ms` 0 means `delay_ms` from now."""
+
+    delay_ms: int
+    due_ms: int
+    attempt: int
+    error: str
+    note: str
+
+
+def delay(held: Held, lane: Lane, next_lane: Lane, written: Written, wait: Wait) -> Call:
+    """Keep a finished step, if any, and set the run's next job on a timer."""
+    keys = held.keys
+    closed, opened = held.job(lane), held.job(next_lane)
+    failed = bool(wait.error)
+    registry = keys.failed if failed else keys.finished
+    return Call(
+        "delay",
+        (*held.run_keys, keys.job(closed), keys.job(opened), keys.wip, registry, keys.scheduled),
+        (
+            keys.ns, RQ, held.run, lane.worker, lane.record, next_lane.record, closed, opened,
+            *written, JOB_DATA, held.about(next_lane.step), NO_TIMEOUT, held.ttl_s,
+            "failed" if failed else "finished", wait.error, wait.attempt, wait.delay_ms,
+            wait.due_ms, wait.note,
+        ),
+    )  # fmt: skip
+
+
+class End(NamedTuple):
+    """How a run ended: `text` is its output or its error, as JSON."""
+
+    status: str
+    text: str
+    retention_s: int
+    exc_info: str
+    note: str
+
+
+def finish(held: Held, lane: Lane, written: Written, end: End) -> Call:
+    """Keep a finished step, if any, and end the run."""
+    keys = held.keys
+    closed = held.job(lane)
+    ended = lane.next("e", lane.step)
+    job_status, registry = (
+        ("failed", keys.failed) if end.status == "failed" else ("finished", keys.finished)
+    )
+    return Call(
+        "finish",
+        (*held.run_keys, keys.job(closed), keys.wip, registry),
+        (
+            keys.ns, RQ, held.run, lane.worker, lane.record, ended.record, closed, *written,
+            end.status, end.text, job_status, end.exc_info, held.ttl_s, end.retention_s, end.note,
+        ),
+    )  # fmt: skip
+
+
+class Claimed(NamedTuple):
+    """A claimed job: its lane, its run's hash and the texts of its finished steps."""
+
+    job: str
+    lane: Lane
+    run: str
+    fields: dict[str, str]
+    steps: dict[str, str]
+
+
+def claimed(reply: list[Any]) -> Claimed:
+    """Read one element of the reply of `claim`."""
+    job, record, fields, steps = reply
+    job_text = job.decode()
+    return Claimed(job_text, Lane.parse(_text(record)), job_text[:26], _pairs(fields), _pairs(steps))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def _pairs(flat: list[bytes]) -> dict[str, str]:
+    texts = [_text(item) for item in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))

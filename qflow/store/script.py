@@ -1,0 +1,102 @@
+"""Loads `lua/*.lua`, packs calls of them, and runs calls in one round trip.
+
+Every script is one state transition. Its header names its KEYS, ARGV and returns; `header()` reads
+them, and a test holds them to the Python callers. Shared fragments stand in `lua/include/` and are
+spliced in where a script says `-- include: name`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+import hiredis
+
+from qflow.store.redis import Redis, pack, refusal
+
+_INCLUDE: Final = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+
+
+class Call(NamedTuple):
+    """One call of a script: its name, keys and arguments."""
+
+    script: str
+    keys: Sequence[str]
+    args: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as Redis runs it: includes spliced in."""
+
+    name: str
+    source: str
+    sha: str
+
+
+def folder() -> Any:
+    """Return the folder of the scripts, as an importlib resource."""
+    return files("qflow.store") / "lua"
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the script of that name."""
+    raw = (folder() / f"{name}.lua").read_text("utf-8")
+    source = _INCLUDE.sub(
+        lambda match: (folder() / "include" / f"{match[1]}.lua").read_text("utf-8"), raw
+    )
+    return Script(name, source, sha1(source.encode()).hexdigest())
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all scripts."""
+    return tuple(
+        sorted(entry.name[:-4] for entry in folder().iterdir() if entry.name.endswith(".lua"))
+    )
+
+
+def packed(call: Call) -> bytes:
+    """Return the EVALSHA command of a call, in Redis's protocol."""
+    keys = call.keys
+    return pack(("EVALSHA", script(call.script).sha, len(keys), *keys, *call.args))
+
+
+def run_all(redis: Redis, calls: Sequence[Call]) -> list[Any]:
+    """Run calls in order, in one round trip; error replies are returned in their places.
+
+    Scripts that Redis has lost (a restart, SCRIPT FLUSH) are loaded again, all of them, and what
+    was refused for it runs again in the same order.
+    """
+    commands = [packed(call) for call in calls]
+    replies = redis.send(b"".join(commands), len(commands))
+    missing = [i for i, reply in enumerate(replies) if _is_missing(reply)]
+    if missing:
+        load(redis)
+        again = redis.send(b"".join([commands[i] for i in missing]), len(missing))
+        for i, reply in zip(missing, again, strict=True):
+            replies[i] = reply
+    return replies
+
+
+def run(redis: Redis, call: Call) -> Any:
+    """Run one call and return its reply; raise RedisError for an error reply."""
+    reply = run_all(redis, [call])[0]
+    if isinstance(reply, hiredis.ReplyError):
+        raise refusal(reply, redis.target.shown)
+    return reply
+
+
+def load(redis: Redis) -> None:
+    """Load every script into Redis."""
+    redis.pipeline([("SCRIPT", "LOAD", script(name).source) for name in names()])
+
+
+def _is_missing(reply: Any) -> bool:
+    return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")
