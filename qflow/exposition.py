@@ -134,21 +134,12 @@ class RedisGauges:
         queued = self._ask([("HGET", keys.run(job[:26].decode()), "queued") for job in head])
         return {
             "qflow_runs": dict(zip(self._runs_labels(), counted, strict=True)),
-            **self._state(queued, *facts),
+            **self._state(queued, facts),
         }
 
-    def _state(
-        self,
-        queued: Sequence[bytes | None],
-        time: Sequence[bytes],
-        depth: int,
-        delayed: int,
-        counters: Sequence[bytes],
-        leases: Sequence[bytes],
-        *rest: Any,
-    ) -> Values:
+    def _state(self, queued: Sequence[bytes | None], facts: Sequence[Any]) -> Values:
+        time, depth, delayed, counters, leases, leader_until, groups = facts
         now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
-        leader_until, groups = rest
         lag, pending = self._stream(groups)
         lapsed = sum(float(until) <= now_ms for until in leases[1::2])
         totals = dict(zip(counters[::2], counters[1::2], strict=True))

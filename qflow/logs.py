@@ -32,13 +32,13 @@ LINES: Final[Mapping[str, tuple[int, str]]] = {
     "run.created": (DEBUG, "{count} runs of {function} created"),
     "run.claimed": (DEBUG, _RUN + " claimed"),
     "run.ended": (INFO, _RUN + " {status}{after}"),
-    "run.ended failed": (ERROR, _RUN + " failed{after}: {error}"),
+    "run.ended failed": (ERROR, _RUN + " failed{after}{why}"),
     "step.ended": (DEBUG, _STEP + " {outcome}{after}"),
     "step.ended retry": (
         WARNING,
-        _STEP + " attempt {attempt} failed{after}, will be retried: {error}",
+        _STEP + " attempt {attempt} failed{after}, will be retried{why}",
     ),
-    "step.ended failed": (WARNING, _STEP + " failed for good{after}: {error}"),
+    "step.ended failed": (WARNING, _STEP + " failed for good{after}{why}"),
     "commit.fenced": (
         WARNING,
         _STEP + " attempt {attempt} refused: its lease was taken by another worker",
@@ -213,6 +213,8 @@ class _Filled(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         if key == "after":
             return f" in {_span(self['seconds'])}" if "seconds" in self else ""
+        if key == "why":
+            return f": {self['error']}" if self.get("error") else ""
         return _span(self["seconds"]) if key == "blocked" and "seconds" in self else "?"
 
 

@@ -152,6 +152,7 @@ class Tally:
         self._on: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "event.received": self._event_received,
             "run.created": self._run_created,
+            "cron.fired": self._cron_fired,
             "run.claimed": self._run_claimed,
             "run.ended": self._run_ended,
             "step.ended": self._step_ended,
@@ -210,6 +211,10 @@ class Tally:
     def _run_created(self, fields: Mapping[str, Any]) -> None:
         with self._lock:
             self._counts_of(fields).created += fields["count"]
+
+    def _cron_fired(self, fields: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._counts_of(fields).created += 1
 
     def _run_ended(self, fields: Mapping[str, Any]) -> None:
         with self._lock:

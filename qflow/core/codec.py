@@ -19,13 +19,15 @@ from types import NoneType
 from typing import Any, NoReturn
 
 from qflow.core.revive import revive
-from qflow.core.richtypes import BUILDERS, LEAVES, TAG, Refused, Tag, brief, part, take_apart
+from qflow.core.richtypes import BUILDERS, CLASS_KINDS, LEAVES, TAG, Refused, Tag, brief, part, take_apart
 from qflow.errors import CodecError, LimitError
 
 __all__ = [
+    "CLASS_KINDS",
     "TAG",
     "check_size",
     "decode",
+    "decode_foreign",
     "encode",
     "encode_error",
     "revive",
@@ -65,6 +67,18 @@ def decode(text: str | bytes) -> object:
         raise CodecError("a stored value cannot be read: it is nested too deeply") from None
     except ValueError as error:
         raise CodecError(f"a stored value cannot be read as JSON: {brief(error)}") from None
+
+
+def decode_foreign(text: str) -> object:
+    """Return what JSON text of unknown origin (an event's data) stands for.
+
+    Tags of plain values (datetimes, decimals, bytes, sets …) are followed; no class is ever
+    instantiated, and what is no such tag stays the mapping that it is.
+    """
+    try:
+        return (_FOREIGN if TAG in text else _PLAIN).decode(text)
+    except (RecursionError, ValueError) as error:
+        raise CodecError(f"data cannot be read as JSON: {brief(error)}") from None
 
 
 def roundtrip(value: object, where: str) -> tuple[str, object]:
@@ -263,6 +277,16 @@ def _revive_tag(tag: Tag) -> object:
         raise CodecError(f"a stored {name} cannot be rebuilt from its parts: {problem}") from error
 
 
+def _revive_foreign(tag: Tag) -> object:
+    kind = tag.get(TAG)
+    if not isinstance(kind, str) or kind in CLASS_KINDS or kind not in _BUILDERS:
+        return tag
+    try:
+        return _BUILDERS[kind](tag)
+    except Exception:  # a stranger's mapping that only looks like a tag
+        return tag
+
+
 def _build_dict(tag: Tag) -> object:
     flat = part(tag, "v", list)
     return dict(zip(flat[::2], flat[1::2], strict=True))
@@ -291,6 +315,7 @@ def _refuse_constant(name: str) -> NoReturn:
 _JSON = JSONEncoder(check_circular=False, allow_nan=False, separators=(",", ":"))
 _PLAIN = JSONDecoder(parse_constant=_refuse_constant)
 _TAGGED = JSONDecoder(object_hook=_revive_tag, parse_constant=_refuse_constant)
+_FOREIGN = JSONDecoder(object_hook=_revive_foreign, parse_constant=_refuse_constant)
 
 
 # Errors: plain data, bounded, without qflow's own frames.

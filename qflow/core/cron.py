@@ -31,7 +31,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from qflow.core import cron_fields, cron_words
-from qflow.core.cron_fields import ANY
 from qflow.core.durations import Duration, to_ms
 
 _DAY = 86_400
@@ -95,7 +94,7 @@ def next_tick(cron: Cron, after_ms: int) -> int:
     """Return the first tick strictly after `after_ms`."""
     fields, zone, after = cron_fields.read(cron.expression), _zone(cron.tz), after_ms // 1_000
     local = after + _offset(zone, after)
-    if fields.hours != ANY:
+    if not fields.every_hour:
         while True:
             local = fields.next_after(local)
             tick = _reading(zone, local)
@@ -114,7 +113,7 @@ def last_tick(cron: Cron, until_ms: int) -> int:
     """Return the newest tick at or before `until_ms`, found without walking through older ones."""
     fields, zone, until = cron_fields.read(cron.expression), _zone(cron.tz), until_ms // 1_000
     local = until + _offset(zone, until)
-    if fields.hours != ANY:
+    if not fields.every_hour:
         # In the second pass through a repeated hour, all of the first pass lies behind.
         local = max(local, until + _wall_offset(zone, local))
         while True:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from qflow.errors import DefinitionError
 
 ANY = ("*",)
+DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 _MAX_LENGTH = 255
 _SHAPE = 'minute hour day-of-month month day-of-week, such as "0 9 * * MON"'
@@ -45,10 +50,14 @@ class Fields:
     days: tuple[str, ...]
     months: tuple[str, ...]
     weekdays: tuple[str, ...]
-    matcher: Any
+    matcher: Any = field(compare=False, repr=False)
+
+    @property
+    def every_hour(self) -> bool:
+        return self.hours == ANY
 
     def next_after(self, local: int) -> int:
-        """Return the first match strictly after `local`, both in seconds on a clock without zone."""
+        """Return the first match after `local`, both in seconds since 1970 on a zoneless clock."""
         # The search moves the matcher's own position, so each works on a copy.
         return int(copy.copy(self.matcher).get_next(float, start_time=local))
 
@@ -69,8 +78,14 @@ class _Field:
 
     @property
     def remedy(self) -> str:
-        names = f" or {self.names[0].upper()}-{self.names[-1].upper()}" if self.names else ""
+        names = (
+            f" or {self.names[0][:3].upper()}-{self.names[-1][:3].upper()}" if self.names else ""
+        )
         return f"write {self.low}-{self.high}{names}, *, a list, a range or a step"
+
+    def named(self, text: str) -> int | None:
+        short = [name[:3].lower() for name in self.names]
+        return self.low + short.index(text) if text in short else None
 
     def is_full(self, values: tuple[str, ...]) -> bool:
         return sum(value.isdigit() for value in values) == self.span
@@ -79,8 +94,8 @@ class _Field:
 _MINUTE = _Field("minute", 0, 59)
 _HOUR = _Field("hour", 0, 23)
 _DAY = _Field("day of month", 1, 31)
-_MONTH = _Field("month", 1, 12, tuple("jan feb mar apr may jun jul aug sep oct nov dec".split()))
-_WEEKDAY = _Field("day of week", 0, 6, tuple("sun mon tue wed thu fri sat".split()))
+_MONTH = _Field("month", 1, 12, MONTHS)
+_WEEKDAY = _Field("day of week", 0, 6, DAYS)
 
 
 def plain(expression: str) -> str:
@@ -91,9 +106,9 @@ def plain(expression: str) -> str:
 
 def read(expression: str) -> Fields:
     """Return the fields of an expression, or raise DefinitionError saying what is wrong with it."""
+    if not isinstance(expression, str):
+        raise refusal(expression, f"not text; write {_SHAPE}")
     try:
-        if not isinstance(expression, str):
-            raise ValueError(f"not text; write {_SHAPE}")
         return _read(expression)
     except ValueError as error:
         raise refusal(expression, str(error)) from None
@@ -173,8 +188,9 @@ def _item(field: _Field, text: str) -> set[str]:
 
 
 def _number(field: _Field, text: str) -> int:
-    if text in field.names:
-        return field.low + field.names.index(text)
+    named = field.named(text)
+    if named is not None:
+        return named
     sunday = field is _WEEKDAY and text == "7"
     if text.isdigit() and (field.low <= int(text) <= field.high or sunday):
         return int(text)

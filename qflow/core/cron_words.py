@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from qflow.core.cron_fields import ANY, Fields
+from qflow.core.cron_fields import ANY, DAYS, MONTHS, Fields
 
 _MOST = 4
 _WORKDAYS = ("1", "2", "3", "4", "5")
-_DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
 
 
 def interval(fields: Fields) -> str | None:
@@ -67,9 +62,9 @@ def _weekdays(fields: Fields) -> str | None:
 
 def _weekday(value: str) -> str:
     if value.startswith("l"):
-        return f"the last {_DAYS[int(value[1:])]} of the month"
+        return f"the last {DAYS[int(value[1:])]} of the month"
     day, _, nth = value.partition("#")
-    name = _DAYS[int(day)]
+    name = DAYS[int(day)]
     return f"the {_ORDINALS[int(nth) - 1]} {name} of the month" if nth else name
 
 
@@ -80,7 +75,7 @@ def _dates(fields: Fields) -> str | None:
         numbers = [f"day {day}" for day in fields.days if day != "l"]
         names = numbers + ["the last day"] * ("l" in fields.days)
         return f"{_join(names)} of the month" if len(names) <= _MOST else None
-    months = [_MONTHS[int(month) - 1] for month in fields.months]
+    months = [MONTHS[int(month) - 1] for month in fields.months]
     dates = [
         f"the last day of {month}" if day == "l" else f"{day} {month}"
         for month in months

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from math import isnan
 
 from qflow.errors import DefinitionError
 
@@ -30,7 +31,7 @@ def to_ms(value: Duration, what: str) -> int:
     Rounded to the nearest millisecond, except that a length above zero never becomes zero.
     """
     length = _length(value)
-    if length is None or length != length:  # NaN is the one number unlike itself
+    if length is None:
         raise _refusal(what, value, "is not a duration")
     if length < 0:
         raise _refusal(what, value, "is negative")
@@ -73,22 +74,25 @@ def _length(value: object) -> float | None:
     """Return milliseconds, unrounded and unchecked, or None for what cannot be read."""
     if isinstance(value, timedelta):
         return value / _MILLISECOND
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, float):
+        return None if isnan(value) else value * 1_000
+    if isinstance(value, int) and not isinstance(value, bool):
         return value * 1_000
     if isinstance(value, str):
         text = " ".join(value.split())
-        return -_text_length(text[1:]) if text.startswith("-") else _text_length(text)
+        length = _text_length(text.removeprefix("-"))
+        return -length if length and text.startswith("-") else length
     return None
 
 
-def _text_length(text: str) -> float:
+def _text_length(text: str) -> float | None:
     total, position, last_unit = 0.0, 0, -1
     while found := _PART.match(text, position):
         unit = _ORDER.index(found[2])
         if unit <= last_unit:
-            return float("nan")
+            return None
         total, position, last_unit = total + float(found[1]) * _UNITS[found[2]], found.end(), unit
-    return total if text and position == len(text) else float("nan")
+    return total if text and position == len(text) else None
 
 
 def _refusal(what: str, value: object, why: str) -> DefinitionError:

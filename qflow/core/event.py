@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from qflow.core import codec
-from qflow.errors import EventError, LimitError
+from qflow.errors import EventError
 
 T = TypeVar("T")
 
 MAX_EVENT_BYTES: Final = 512 * 1024
 MAX_NAME: Final = 255
 RESERVED: Final = "qflow/"
+_INSTANCE: Final = re.compile(rf'"{re.escape(codec.TAG)}":"({"|".join(sorted(codec.CLASS_KINDS))})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +79,15 @@ def encode_data(event: Event[Any]) -> str:
     """
     check_sendable(event)
     data = event.data if type(event.data) is dict else dict(event.data)
-    text = codec.encode(data, f"the data of event {event.name!r}")
-    check_size(event.name, len(text))
-    return text
-
-
-def check_size(name: str, size: int) -> None:
-    """Refuse an event whose data is larger than 512 KiB, with a LimitError."""
-    if size > MAX_EVENT_BYTES:
-        raise LimitError(
-            f"event {name!r}: its data is {size / 1024:.0f} KiB, over the limit of "
-            f"{MAX_EVENT_BYTES // 1024} KiB; store the payload elsewhere and send a reference"
+    what = f"the data of event {event.name!r}"
+    text = codec.encode(data, what)
+    if codec.TAG in text and (found := _INSTANCE.search(text)):
+        raise EventError(
+            f"{what} holds an instance of a class ({found[1]}), which other services could not read: "
+            "send its fields (model_dump(), asdict(), .value) and take them back with Event[Model]"
         )
+    codec.check_size(text, MAX_EVENT_BYTES, what)
+    return text
 
 
 def to_text(event_id: str, name: str, ts: int, v: str, data: str) -> str:
@@ -97,10 +96,10 @@ def to_text(event_id: str, name: str, ts: int, v: str, data: str) -> str:
     return f'{{"name":{json.dumps(name)},"id":{json.dumps(event_id)},"ts":{ts}{version},"data":{data}}}'
 
 
-def from_text(text: str | bytes) -> Event[Any]:
+def from_text(text: str) -> Event[Any]:
     """Return the event that `to_text` wrote; rich values in its data are revived."""
     raw = json.loads(text)
     data = raw["data"]
-    if codec.TAG in (text if isinstance(text, str) else text.decode()):
-        data = codec.decode(json.dumps(data))
+    if codec.TAG in text:
+        data = codec.decode_foreign(json.dumps(data))
     return Event(raw["name"], data, raw["id"], raw["ts"], raw.get("v", ""))

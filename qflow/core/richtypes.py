@@ -328,6 +328,10 @@ _CLASS_BUILDERS: dict[str, Callable[[Any, Tag], object]] = {
 }
 
 
+CLASS_KINDS = frozenset(_CLASS_BUILDERS)
+"""The tags that name a class."""
+
+
 def put_together(tag: Tag) -> object:
     """Return the instance that a class tag describes, its parts already decoded."""
     kind, name = part(tag, TAG, str), part(tag, "c", str)

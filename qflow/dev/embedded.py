@@ -16,9 +16,10 @@ import json
 import os
 import signal
 import subprocess
-import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from qflow.dev.redis_process import (
     end,
@@ -26,14 +27,13 @@ from qflow.dev.redis_process import (
     free_port,
     identify,
     launch,
+    never,
     url_of,
     version,
 )
+from qflow.discovery import RECORD
 from qflow.errors import QflowError, RedisBusy, RedisError
 from qflow.store.redis import Redis
-
-FOLDER: Final = ".qflow"
-RECORD: Final = "redis.json"
 
 _OPTIONS: Final = (
     "--appendonly", "yes", "--appendfsync", "everysec", "--aof-load-truncated", "yes",
@@ -46,9 +46,9 @@ class Embedded:
     """The private Redis of one folder, from `start` to `stop`."""
 
     def __init__(self, folder: Path) -> None:
-        self._home = folder.resolve() / FOLDER
+        self._home = folder.resolve() / Path(RECORD).parent
         self._data = self._home / "redis"
-        self._record = self._home / RECORD
+        self._record = folder.resolve() / RECORD
         self._lock: IO[str] | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -60,7 +60,7 @@ class Embedded:
         """Where it listens."""
         return url_of(self._port)
 
-    def start(self, stop: threading.Event | None = None) -> str:
+    def start(self, cancelled: Callable[[], bool] = never) -> str:
         """Start the server, or adopt the one that a killed `qflow dev` left here; return its URL.
 
         Raises QflowError where another `qflow dev` runs in this folder, or no server can be started.
@@ -68,7 +68,7 @@ class Embedded:
         try:
             self._prepare()
             port = self._take_lock()
-            self._run(port or free_port(), stop)
+            self._run(port or free_port(), cancelled)
             self._write_record()
         except OSError as error:
             self._release()
@@ -92,10 +92,18 @@ class Embedded:
         except RedisError:
             return False
 
-    def restart(self, stop: threading.Event | None = None) -> None:
-        """Start it again with the same data after it died, at the same address where possible."""
-        self._run(self._port, stop)
+    def restart(self, cancelled: Callable[[], bool] = never) -> None:
+        """Start it again after it died: the same data at the same address, which others hold.
+
+        Raises QflowError where the address was taken meanwhile.
+        """
+        port = self._port
+        self._run(port, cancelled)
         self._write_record()
+        if self._port != port:
+            raise QflowError(
+                f"port {port} of Redis was taken by another program: start qflow dev again"
+            )
 
     def stop(self) -> None:
         """Stop the server, its data written, and remove its record."""
@@ -134,13 +142,13 @@ class Embedded:
         self._lock = lock
         return int(known.get("port", 0))
 
-    def _run(self, port: int, stop: threading.Event | None) -> None:
+    def _run(self, port: int, cancelled: Callable[[], bool]) -> None:
         for _ in range(_TRIES):
             self._note(port)
-            if self._adopts(port, stop) or self._launches(port, stop):
+            if self._adopts(port, cancelled) or self._launches(port, cancelled):
                 self._port = port
                 return
-            if stop and stop.is_set():
+            if cancelled():
                 raise QflowError("stopped while Redis was starting")
             port = free_port()
         raise QflowError(f"no free port for Redis after {_TRIES} tries; set QFLOW_REDIS_URL")
@@ -153,13 +161,13 @@ class Embedded:
             json.dump({"owner": os.getpid(), "port": port}, self._lock)
             self._lock.flush()
 
-    def _adopts(self, port: int, stop: threading.Event | None) -> bool:
+    def _adopts(self, port: int, cancelled: Callable[[], bool]) -> bool:
         """Take over the Redis on `port` if its data are this folder's."""
-        while not (stop and stop.is_set()):
+        while not cancelled():
             try:
                 pid, folder = identify(port)
             except RedisBusy:
-                threading.Event().wait(0.05)  # somebody's Redis, loading: whose shows then
+                time.sleep(0.05)  # somebody's Redis, loading: whose shows then
                 continue
             except RedisError:
                 return False
@@ -169,9 +177,9 @@ class Embedded:
             return True
         return False
 
-    def _launches(self, port: int, stop: threading.Event | None) -> bool:
+    def _launches(self, port: int, cancelled: Callable[[], bool]) -> bool:
         self._refuse_newer_data()
-        child = launch(port, self._data, self._home / "redis.log", _OPTIONS, stop)
+        child = launch(port, self._data, self._home / "redis.log", _OPTIONS, cancelled)
         if child is None:
             return False
         self.pid, self.adopted, self._child = child.pid, False, child
@@ -188,7 +196,9 @@ class Embedded:
 
     def _write_record(self) -> None:
         fresh = self._record.with_suffix(".new")
-        fresh.write_text(json.dumps({"url": self.url, "pid": self.pid, "owner": os.getpid()}) + "\n")
+        fresh.write_text(
+            json.dumps({"url": self.url, "pid": self.pid, "owner": os.getpid()}) + "\n"
+        )
         fresh.replace(self._record)
 
     def _end_adopted(self) -> None:
@@ -208,12 +218,3 @@ class Embedded:
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.close()
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return what `.qflow/redis.json` says, empty where there is none."""
-    try:
-        found = json.loads((folder / FOLDER / RECORD).read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

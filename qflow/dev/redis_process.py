@@ -9,11 +9,10 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from qflow.errors import QflowError, RedisBusy, RedisError
 from qflow.store.redis import Redis, pack
@@ -34,6 +33,11 @@ _INSTALL: Final = {
 }
 _START_S: Final = 10.0
 _POLL_S: Final = 0.003
+
+
+def never() -> bool:
+    """Stands for a start that nobody cancels."""
+    return False
 
 
 def find_server() -> list[str]:
@@ -105,18 +109,19 @@ def launch(
     folder: Path,
     log: Path,
     options: Sequence[str],
-    stop: threading.Event | None = None,
+    cancelled: Callable[[], bool] = never,
 ) -> subprocess.Popen[bytes] | None:
     """Start a server with its data in `folder` and return it once it answers.
 
-    None where the port was taken by someone else, or `stop` was set meanwhile. Loading a large file
-    is waited for without end. Raises QflowError with the last line of `log` where it cannot start.
+    None where the port was taken by someone else, or `cancelled` came true meanwhile. Loading a
+    large file is waited for without end. Raises QflowError with the last line of `log` where it cannot start.
     """
+    command = find_server()
     with log.open("ab") as output:
         begin = output.tell()
         child = subprocess.Popen(
             [
-                *find_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder),
+                *command, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder),
                 "--daemonize", "no", *options,
             ],
             stdin=subprocess.DEVNULL,
@@ -125,26 +130,24 @@ def launch(
             start_new_session=True,  # the terminal's Ctrl-C is for us; we stop it when all is done
         )  # fmt: skip
     try:
-        if _answers(child, port, stop):
+        if _answers(child, port, cancelled):
             return child
     except BaseException:
         end(child)
         raise
-    if child.poll() is None:  # told to stop
+    if child.poll() is None:  # cancelled
         end(child)
         return None
     said = _said(log, begin)
     if "Address already in use" in said:
         return None
     lines = said.splitlines() or ["it said nothing"]
-    raise QflowError(f"{child.args[0]} cannot start: {lines[-1].strip()}; see {log}")  # type: ignore[index]  # typeshed: args may be one text
+    raise QflowError(f"{command[0]} cannot start: {lines[-1].strip()}; see {log}")
 
 
-def _answers(
-    child: subprocess.Popen[bytes], port: int, stop: threading.Event | None
-) -> bool:
+def _answers(child: subprocess.Popen[bytes], port: int, cancelled: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + _START_S
-    while not (stop and stop.is_set()):
+    while not cancelled():
         try:
             child.wait(_POLL_S)
             return False
@@ -167,10 +170,10 @@ def identify(port: int) -> tuple[int, str]:
     RedisBusy means that it is there and still loading.
     """
     redis = Redis(url_of(port))
-    commands = (("INFO", "server"), ("CONFIG", "GET", "dir"), ("PING",))
+    commands: list[tuple[Any, ...]] = [("INFO", "server"), ("CONFIG", "GET", "dir"), ("PING",)]
     packed = b"".join([pack(command) for command in commands])
     try:
-        info, setting, _ = redis.send(packed, len(commands), 1.0)
+        info, setting, _ = redis.send(packed, 3, 1.0)
     finally:
         redis.close()
     match = re.search(rb"process_id:(\d+)", info) if isinstance(info, bytes) else None

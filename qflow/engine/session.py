@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import hiredis
 
 from qflow import crashpoints
-from qflow.core.outcome import Again, Done, Effect, Open, Store
+from qflow.core.outcome import Again, Done, Effect, Fail, Open, Store
 from qflow.engine.apply import Applied, Retention, apply, give_back, postpone
 from qflow.errors import Fenced, RedisRefused, Suspend
 from qflow.store.run import Held, Lane
@@ -43,8 +43,8 @@ class Session:
     """
 
     __slots__ = (
-        "_done", "_following", "_lane", "_terms", "_unsent", "closed", "fenced", "followed", "held", "started",
-        "waiting_since",
+        "_done", "_following", "_lane", "_terms", "_unsent", "closed", "failed_job", "fenced", "followed",
+        "held", "started", "stepped", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
@@ -58,6 +58,8 @@ class Session:
         self.waiting_since = 0.0
         self.closed = False
         self.fenced = False
+        self.stepped = False
+        self.failed_job: tuple[int, str] | None = None
         self.followed: Any = None
 
     @property
@@ -79,7 +81,9 @@ class Session:
             raise Fenced if self.fenced else Suspend
         if isinstance(effect, Store):
             self._done = done = effect.done
-            self._tell(done.step, done.attempt, "ok" if done.ok else "failed", done.ended_ms - done.started_ms)
+            self.stepped = True
+            outcome = "ok" if done.ok else "failed"
+            self._tell(done.step, done.attempt, outcome, done.ended_ms - done.started_ms)
             self.waiting_since = time.monotonic()
             return []
         if isinstance(effect, Open):
@@ -92,6 +96,8 @@ class Session:
                 self._unsent.append(applied.call)
                 self.waiting_since = time.monotonic()
                 return []
+        if isinstance(effect, (Again, Fail)):
+            self.failed_job = self._lane.token, effect.error
         if isinstance(effect, Again) and effect.step:
             self._tell(effect.step, effect.attempt - 1, "retry", effect.ended_ms - effect.started_ms)
         return self._write(apply(effect, self.held, self._lane, self._done, self._terms.keep))
@@ -108,7 +114,14 @@ class Session:
                 raise RedisRefused(f"run {self.held.run}: Redis refused its commit: {reply}")
             if isinstance(reply, bytes):
                 self.closed = self.fenced = True
-                emit("commit.fenced", function=self.held.function, run=self.held.run, step=self._lane.step, attempt=self._lane.attempt)
+                lane = self._lane
+                emit(
+                    "commit.fenced",
+                    function=self.held.function,
+                    run=self.held.run,
+                    step=lane.step,
+                    attempt=lane.attempt,
+                )
                 break
         if self._following:
             self._following = False

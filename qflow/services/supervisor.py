@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from qflow.config import Settings
 from qflow.discovery import redis_url
+from qflow.engine.advance import LoggerFor
 from qflow.engine.apply import Retention
 from qflow.errors import QflowError
 from qflow.services.loader import load
@@ -73,7 +74,7 @@ def run_worker(settings: Settings) -> int:
     check_redis(redis)
     for app in apps:
         publish(redis, keys, app.functions.values(), f"{app.name}:{os.path.basename(os.path.abspath(settings.path))}")
-    worker = Worker(redis, keys, functions, worker_options(settings), _logger_for())
+    worker = Worker(redis, keys, functions, worker_options(settings), logger_for())
     clean = worker.run(stop)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -185,7 +186,8 @@ def _instrument(kind: str, settings: Settings) -> None:
     logs.configure(settings.log_format, settings.log_level, kind)
 
 
-def _logger_for() -> Any:
+def logger_for() -> LoggerFor:
+    """Return what makes the `run.logger` of handlers."""
     from qflow import logs
 
-    return lambda run_id, function, attempt, silent: logs.run_logger(run_id, function, attempt, silent)
+    return logs.run_logger

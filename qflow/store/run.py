@@ -11,10 +11,10 @@ from qflow.store.keys import RQ, Keys
 from qflow.store.script import Call
 
 JOB_DATA: Final = (
-    b"x\x9ck`\x9d\xaa\xc2\x00\x01\x1a=\x92\x85i9\xf9\xe5z\xa9y\xe9\x99y\xa9zY\xf9IzE\xa5y\xf1\xc5%\xa9"
-    b"\x05S\xfc4k\xa7\x94L\xd1\x03\x001\xcb\x0f2"
+    b'x\x9ck`\x9d\xaa\xc6\x00\x01\x1a=\xd2\x85i9\xf9\xe5z\xc5\xa9Ee\x99\xc9\xa9\xc5'
+    b'zY\xf9IzE\xa5y\xf1\xc5%\xa9\x05S\xfc4k\xa7\x94L\xd1\x03\x00U~\x10$'
 )
-"""The payload of every job: RQ's form of a call of `qflow.engine.job.run_step()`. A constant, so
+"""The payload of every job: RQ's form of a call of `qflow.services.job.run_step()`. A constant, so
 that nothing of qflow's is ever serialised for RQ, and a contract test compares it with RQ's own."""
 
 NO_TIMEOUT: Final = -1
@@ -96,6 +96,11 @@ def claim(keys: Keys, worker: str, count: int, wip_ttl_s: int) -> Call:
         (keys.queue, keys.wake, keys.leases, keys.lanes(worker), keys.wip, keys.scheduled),
         (keys.ns, RQ, worker, count, wip_ttl_s),
     )
+
+
+def adopt(keys: Keys, worker: str, lease_ms: int, job: str) -> Call:
+    """Take a job that a stock RQ worker popped; see adopt.lua for the reply."""
+    return Call("adopt", (keys.leases, keys.lanes(worker)), (keys.ns, worker, lease_ms, job))
 
 
 def handover(held: Held, lane: Lane, next_lane: Lane, written: Written, timeout_s: int) -> Call:
@@ -194,7 +199,7 @@ class Claimed(NamedTuple):
 
 def claimed(reply: list[Any]) -> Claimed:
     """Read one element of the reply of `claim`."""
-    job, record, fields, steps = reply
+    job, record, fields, steps = reply[:4]
     job_text = job.decode()
     return Claimed(job_text, Lane.parse(_text(record)), job_text[:26], _pairs(fields), _pairs(steps))
 

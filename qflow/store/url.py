@@ -6,7 +6,7 @@ import re
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from qflow.errors import ConfigError
 
@@ -135,6 +135,18 @@ def parse(url: str) -> Target:
         verify=query.get("verify", "yes") != "no",
         ca_file=query.get("ca", ""),
     )
+
+
+def from_client(client: redis.Redis) -> str:
+    """Return the URL of the Redis that a redis-py client is connected to."""
+    made_with: dict[str, Any] = client.connection_pool.connection_kwargs
+    user, password = made_with.get("username") or "", made_with.get("password") or ""
+    credentials = f"{quote(user, '')}:{quote(password, '')}@" if password else ""
+    db = made_with.get("db") or 0
+    if made_with.get("path"):
+        return f"unix://{credentials}{made_with['path']}?db={db}"
+    scheme = "rediss" if "ssl_cert_reqs" in made_with else "redis"
+    return f"{scheme}://{credentials}{made_with.get('host', '127.0.0.1')}:{made_with.get('port', 6379)}/{db}"
 
 
 def _hosts(shown: str, address: str, service: str) -> tuple[tuple[str, int], ...]:

@@ -267,7 +267,7 @@ class Free(Enum):
     def _missing_(cls, value: object) -> Free:
         made = object.__new__(cls)
         made._name_ = "OTHER"
-        made._value_ = value
+        made._value_ = value  # type: ignore[assignment]
         return made
 
 

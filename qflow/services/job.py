@@ -1,0 +1,129 @@
+"""The entry point that every job's RQ payload names: a stock `rq worker` executes a step through it.
+
+RQ has popped the job and keeps its registries; here the run's lane is taken by the job's id, one step
+is executed, and the next job is queued for whoever comes. qflow's own worker never comes this way:
+it reads no payload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from functools import cache
+from typing import Any, Final
+
+from qflow import config
+from qflow.core.function import Function
+from qflow.core.outcome import Effect
+from qflow.engine.advance import doomed, prepare, run_async, run_sync
+from qflow.engine.clock import Clock
+from qflow.engine.commit import Committer
+from qflow.engine.drive import AsyncLine, Engine, Line
+from qflow.engine.session import Session, Terms
+from qflow.errors import QflowError, Suspend
+from qflow.services.loader import load
+from qflow.services.loop import LoopThread
+from qflow.services.supervisor import logger_for, worker_options
+from qflow.services.worker import Options
+from qflow.store import lease
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+from qflow.store.run import Claimed, Held, adopt, claimed
+from qflow.store.script import run
+from qflow.store.url import from_client
+
+_PATIENCE_S: Final = 60.0
+
+
+class JobFailed(QflowError):
+    """Raised for RQ to record: this attempt failed; qflow has decided what follows."""
+
+
+def run_step() -> str:
+    """Execute the current RQ job's step and queue what follows; return what became of it.
+
+    Raises JobFailed, with the attempt's error, so that RQ marks the job failed; QflowError where the
+    job cannot be executed here at all.
+    """
+    from rq import get_current_job
+
+    job = get_current_job()
+    if job is None:
+        raise QflowError("run_step is called by RQ workers only; to start a run, send an event")
+    settings = config.load({"namespace": job.origin})
+    redis, keys = Redis(from_client(job.connection), _PATIENCE_S), Keys(job.origin)
+    options = worker_options(settings)
+    worker = f"{job.worker_name or 'rq'}.{os.urandom(3).hex()}".replace("|", "-")
+    reply = run(redis, adopt(keys, worker, options.lease_ms, job.id))
+    if not reply:
+        return "superseded: the run has moved on"
+    stopped = threading.Event()
+    beat = threading.Thread(target=_keep_lease, args=(redis, keys, worker, options, stopped), daemon=True)
+    beat.start()
+    try:
+        return _execute(redis, keys, options, claimed(reply), reply[4], settings.path)
+    finally:
+        stopped.set()
+        beat.join()
+        run(redis, lease.rescue(keys, worker, options.ttl_s, leaving=True))
+
+
+def _execute(redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms: int, path: str) -> str:
+    function = _functions(path).get(taken.fields.get("fn", ""))
+    if function is None:
+        raise QflowError(
+            f"function {taken.fields.get('fn')!r} is not in {path!r}: start the RQ worker where it is, "
+            "or set QFLOW_PATH"
+        )
+    held = Held(
+        keys, taken.run, function.id, int(taken.fields.get("attempt", "0")), options.ttl_s, options.wip_ttl_s
+    )
+    first = taken.lane.token
+    session: Session
+
+    def one_step_done(_since: float) -> bool:
+        return session.stepped
+
+    session = Session(held, taken.lane, Terms(options.keep, one_step_done, lambda: False, lambda: None))
+    engine = Engine(Committer(redis), Clock(now_ms), LoopThread("rq"))
+    effect = _enter(engine, function, taken, session)
+    failed = session.failed_job
+    if failed is not None and failed[0] == first:
+        raise JobFailed(failed[1])
+    return type(effect).__name__.lower() if effect is not None else "handed on"
+
+
+def _enter(engine: Engine, function: Function[Any], taken: Claimed, session: Session) -> Effect | None:
+    entry = prepare(engine, function, taken, session, logger_for())
+    doom = doomed(taken)
+    try:
+        if doom is not None:
+            Line(engine, session).write(doom)
+            return doom
+        if function.is_async:
+            line = _async_line(engine, session)
+            return asyncio.run_coroutine_threadsafe(
+                run_async(engine, entry, line), engine.loops.loop()
+            ).result()
+        return run_sync(engine, entry, Line(engine, session))
+    except Suspend:
+        return None
+
+
+def _async_line(engine: Engine, session: Session) -> AsyncLine:
+    async def make() -> AsyncLine:
+        return AsyncLine(engine, session)
+
+    return asyncio.run_coroutine_threadsafe(make(), engine.loops.loop()).result()
+
+
+def _keep_lease(redis: Redis, keys: Keys, worker: str, options: Options, stopped: threading.Event) -> None:
+    while not stopped.wait(options.lease_ms / 3000):
+        seconds, _ = redis.call("TIME")
+        redis.call("ZADD", keys.leases, "XX", int(seconds) * 1000 + options.lease_ms, worker)
+
+
+@cache
+def _functions(path: str) -> dict[str, Function[Any]]:
+    return load(path)[0]
