@@ -6,8 +6,10 @@ follows where jobs wait in the queue (their age stands in the runs) or the funct
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import hiredis
@@ -34,7 +36,7 @@ from qflow.store.keys import Keys
 from qflow.store.redis import Command, Link, Redis, pack, refusal
 from qflow.store.stream import GROUP
 
-_WAIT_S: Final = 3.0
+_WAIT_S: Final = 2.0
 _HEAD: Final = 32
 _PAGE: Final = 50
 _LAG_LIMIT: Final = 1000
@@ -57,12 +59,17 @@ def start(
         registry.register(collector)
     gauges = RedisGauges(Link(redis.target), redis.target.shown, keys)
     registry.register(Exporter(tally, gauges, busy))
-    server, thread = start_http_server(port, host, registry)
+    server, _ = start_http_server(port, host, registry)
 
     def stop() -> None:
-        server.shutdown()
+        ending = threading.Thread(target=server.shutdown)
+        ending.start()
+        with suppress(
+            OSError
+        ):  # a caller makes the server look up now, not at its next half-second
+            socket.create_connection((host, port), 0.5).close()
+        ending.join()
         server.server_close()
-        thread.join()
         gauges.close()
 
     return stop
@@ -122,11 +129,12 @@ class RedisGauges:
                 ("HGETALL", keys.counters),
                 ("ZRANGE", keys.leases, 0, -1, "WITHSCORES"),
                 ("HGET", keys.leader, "until"),
+                ("XLEN", keys.events),
                 ("XINFO", "GROUPS", keys.events),
                 *runs,
             ]
         )
-        facts, counted = facts[:7], facts[7:]
+        facts, counted = facts[:8], facts[8:]
         known = sorted(name.decode() for name in functions)[:MAX_FUNCTIONS]
         if known != self._functions:
             self._functions = known
@@ -138,9 +146,9 @@ class RedisGauges:
         }
 
     def _state(self, queued: Sequence[bytes | None], facts: Sequence[Any]) -> Values:
-        time, depth, delayed, counters, leases, leader_until, groups = facts
+        time, depth, delayed, counters, leases, leader_until, events, groups = facts
         now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
-        lag, pending = self._stream(groups)
+        lag, pending = self._stream(events, groups)
         lapsed = sum(float(until) <= now_ms for until in leases[1::2])
         totals = dict(zip(counters[::2], counters[1::2], strict=True))
         since = min((int(at) for at in queued if at), default=now_ms)
@@ -162,7 +170,7 @@ class RedisGauges:
     def _runs_commands(self) -> list[Command]:
         return [("ZCARD", self._keys.by_function(*labels)) for labels in self._runs_labels()]
 
-    def _stream(self, groups: Sequence[Any] | None) -> tuple[int, int]:
+    def _stream(self, events: int, groups: Sequence[Any] | None) -> tuple[int, int]:
         """Return how many entries the routers have not read, and how many they work on."""
         for flat in groups or ():
             group = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -171,7 +179,7 @@ class RedisGauges:
                 if lag is None:  # before Redis 7, or after entries were deleted by hand
                     lag = self._count_after(group[b"last-delivered-id"])
                 return lag, group[b"pending"]
-        return self._count_after(b"0"), 0  # no router has ever run
+        return events, 0  # no router has ever run
 
     def _count_after(self, entry: bytes) -> int:
         """Count the entries after `entry`, up to a limit of entries and of bytes read for it."""
@@ -193,8 +201,8 @@ class RedisGauges:
         reused = self._link.connected
         try:
             replies = self._link.exchange(packed, len(commands), _WAIT_S)
-        except RedisUnavailable:
-            if not reused:
+        except RedisUnavailable as error:
+            if not reused or isinstance(error.__cause__, TimeoutError):
                 raise
             replies = self._link.exchange(packed, len(commands), _WAIT_S)  # it had grown stale
         for i, reply in enumerate(replies):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
@@ -120,13 +119,18 @@ class Histogram:
         self.sum += seconds
 
 
+# Zeros from the start: Prometheus sees no increase in a series whose first value is 1.
+_NONE_ENDED: Final = {"completed": 0, "failed": 0}
+_NO_ATTEMPTS: Final = {"ok": 0, "retry": 0, "failed": 0}
+
+
 @dataclass(slots=True)
 class _Counts:
     """What this process counted for one function."""
 
     created: int = 0
-    ended: Counter[str] = field(default_factory=Counter)
-    outcomes: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=lambda: dict(_NONE_ENDED))
+    outcomes: dict[str, int] = field(default_factory=lambda: dict(_NO_ATTEMPTS))
     histograms: tuple[Histogram, Histogram, Histogram] = field(
         default_factory=lambda: (Histogram(), Histogram(), Histogram())
     )
@@ -218,7 +222,8 @@ class Tally:
 
     def _run_ended(self, fields: Mapping[str, Any]) -> None:
         with self._lock:
-            self._counts_of(fields).ended[fields["status"]] += 1
+            ended = self._counts_of(fields).ended
+            ended[fields["status"]] = ended.get(fields["status"], 0) + 1
 
     def _counts_of(self, fields: Mapping[str, Any]) -> _Counts:
         function = fields["function"]

@@ -106,12 +106,15 @@ class Embedded:
             )
 
     def stop(self) -> None:
-        """Stop the server, its data written, and remove its record."""
-        self._record.unlink(missing_ok=True)
+        """Stop the server, its data written, and remove its record; nothing where none was started."""
+        if not self.pid:
+            return
+        with contextlib.suppress(OSError):
+            self._record.unlink()
         try:
             if self._child is not None:
                 end(self._child)
-            elif self.pid:
+            else:
                 self._end_adopted()
         finally:
             self._child, self.pid = None, 0

@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from qflow.store.redis import Redis
 from qflow.store.script import Call, run_all
+
+
+_LEADERS: Final = int(__import__("os").environ.get("L","2"))
 
 
 class _Item:
@@ -53,7 +56,7 @@ class Committer:
         self._redis = redis
         self._mutex = threading.Lock()
         self._queue: list[_Item] = []
-        self._leading = False
+        self._leaders = 0
         self._errand = threading.Semaphore(0)
         self._thread: threading.Thread | None = None
 
@@ -64,16 +67,16 @@ class Committer:
         """
         item = _Item(calls)
         with self._mutex:
-            self._queue.append(item)
-            if self._leading:
+            if self._leaders >= _LEADERS:
                 item.gate = threading.Lock()
                 item.gate.acquire()
+                self._queue.append(item)
             else:
-                self._leading = True
+                self._leaders += 1
         if item.gate is not None:
             item.gate.acquire()
         if item.replies is None and item.error is None:
-            self._lead()
+            self._lead([item])
         if item.error is not None:
             raise item.error
         return item.replies or []
@@ -85,8 +88,8 @@ class Committer:
         item.waiter = item.loop.create_future()
         with self._mutex:
             self._queue.append(item)
-            idle = not self._leading
-            self._leading = True
+            idle = self._leaders < _LEADERS
+            self._leaders += idle
             if idle and self._thread is None:
                 self._thread = threading.Thread(target=self._run_errands, name="commit", daemon=True)
                 self._thread.start()
@@ -97,12 +100,12 @@ class Committer:
     def _run_errands(self) -> None:
         while True:
             self._errand.acquire()
-            self._lead()
+            self._lead([])
 
-    def _lead(self) -> None:
-        """Write everything queued, then hand the lead on or lay it down."""
+    def _lead(self, batch: list[_Item]) -> None:
+        """Write `batch` and everything queued, then hand the lead on or lay it down."""
         with self._mutex:
-            batch, self._queue = self._queue, []
+            batch, self._queue = batch + self._queue, []
         calls = [call for item in batch for call in item.calls]
         try:
             replies = run_all(self._redis, calls)
@@ -114,13 +117,21 @@ class Committer:
             for item in batch:
                 item.replies = replies[at : at + len(item.calls)]
                 at += len(item.calls)
-        with self._mutex:
-            heir = next((item for item in self._queue if item.gate is not None), None)
-            if heir is None and self._queue:
-                self._errand.release()
-            elif heir is None:
-                self._leading = False
+        heir = self._next_leader()
         for item in batch:
             item.resolve()
         if heir is not None and heir.gate is not None:
             heir.gate.release()
+
+    def _next_leader(self) -> _Item | None:
+        """Take the next leader out of the queue, if a thread waits there; count the lead as free
+        where nobody waits."""
+        with self._mutex:
+            for at, item in enumerate(self._queue):
+                if item.gate is not None:
+                    return self._queue.pop(at)
+            if self._queue:
+                self._errand.release()
+            else:
+                self._leaders -= 1
+        return None

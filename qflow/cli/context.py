@@ -1,0 +1,55 @@
+"""What commands share: flags that come from the table of settings, and the connection to Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from typing import Any, Final
+
+import click
+
+from qflow import config
+from qflow.config import Settings
+from qflow.discovery import redis_url
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+
+CONNECTION: Final = ("redis_url", "namespace")
+
+_OPTIONS: Final = {option.name: option for option in fields(Settings)}
+
+
+def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the flags of the settings `names`, and the settings as its first argument."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def run(**values: Any) -> Any:
+            flags = {name: values.pop(name) for name in names}
+            if "path" in values:
+                flags["path"] = values.pop("path")
+            return command(config.load(flags), **values)
+
+        for name in reversed(names):
+            run = _flag(name)(run)
+        return run
+
+    return decorate
+
+
+def _flag(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    option = _OPTIONS[name]
+    shown = f" [default: {option.default}]" if option.default else ""
+    help_text = option.metadata["help"].replace("`", "") + shown
+    flag = "--" + name.replace("_", "-")
+    return click.option(flag, name, metavar=option.metadata["kind"].upper(), help=help_text)
+
+
+as_json: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON; times in ms.")
+path: Final = click.argument("path", required=False, metavar="[PATH]")
+
+
+def connect(settings: Settings) -> tuple[Redis, Keys]:
+    """Return the client of a command: it says at once where Redis is out of reach."""
+    return Redis(redis_url(settings)), Keys(settings.namespace)

@@ -1,0 +1,114 @@
+"""How things look in the terminal: JSON, moments, lengths of time, tables."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import click
+
+from qflow.core.durations import from_ms
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+STYLES: Final = {
+    "completed": "green", "ok": "green", "failed": "red", "bad": "red", "died": "red",
+    "running": "cyan", "waiting": "yellow", "sleeping": "yellow", "retry": "yellow",
+    "warn": "yellow", "queued": "", "cancelled": "dim", "skipped": "dim", "dropped": "dim",
+}  # fmt: skip
+"""The colour of each word for a state."""
+
+WIDTH: Final = 100
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print a value as JSON; without indent on one line, for streams of them."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # lone surrogates have no UTF-8 form
+        text = json.dumps(value, indent=indent)
+    click.echo(text)
+
+
+def one_line(text: str, width: int = 0) -> str:
+    """Return text that somebody else wrote, fit for one line of a terminal."""
+    flat = " ".join(text.split())
+    safe = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in flat)
+    return safe if not width or len(safe) <= width else safe[: width - 1] + "…"
+
+
+def compact(value: Any, width: int) -> str:
+    """Return a value as JSON on one line, cut to `width`."""
+    return one_line(json.dumps(value, ensure_ascii=False), width)
+
+
+def length(ms: int | None) -> str:
+    """Return a length of time as short as one wants to read it, "" for none."""
+    if ms is None:
+        return ""
+    if ms < 1_000:
+        return f"{ms}ms"
+    if ms < 60_000:
+        return f"{ms / 1000:.1f}s"
+    return from_ms(ms // 1_000 * 1_000)
+
+
+def ago(then_ms: int, now_ms: int) -> str:
+    """Return how long ago a moment was, in its largest unit."""
+    seconds = max(0, now_ms - then_ms) // 1_000
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit} ago"
+    return f"{seconds}s ago"
+
+
+def moment(ms: int | None, *, day: bool = True) -> str:
+    """Return a moment in local time, to the millisecond; "" for none."""
+    if ms is None:
+        return ""
+    local = datetime.fromtimestamp(ms / 1000)
+    return local.strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S") + f".{ms % 1000:03d}"
+
+
+def error_line(error: dict[str, Any] | None, width: int = 0) -> str:
+    """Return an error as one line: its class and message."""
+    return one_line(f"{error['name']}: {error['message']}", width) if error else ""
+
+
+def status(word: str) -> Text:
+    """Return a state in its colour."""
+    from rich.text import Text
+
+    return Text(word, STYLES.get(word, ""))
+
+
+def console() -> Console:
+    """Return the console; where nobody sees its width, lines have room for 100 characters."""
+    from rich.console import Console
+
+    plain = Console(highlight=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Return text for a column that gives way: cut at the column's width, never wrapped."""
+    from rich.text import Text
+
+    return Text(one_line(text), style, no_wrap=True, overflow="ellipsis")
+
+
+def table(*columns: str, right: tuple[str, ...] = (), give_way: str = "") -> Table:
+    """Return an empty table; where it is too wide for the terminal, column `give_way` is cut."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    empty = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for name in columns:
+        side: Literal["left", "right"] = "right" if name in right else "left"
+        empty.add_column(name, justify=side, no_wrap=name != give_way, overflow="ellipsis")
+    return empty

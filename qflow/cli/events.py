@@ -1,0 +1,88 @@
+"""`qflow events`: what is on the event stream."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from qflow.cli import display
+from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.config import Settings
+from qflow.read import events
+from qflow.read.events import EventRow
+
+limit = click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+cursor = click.option("--cursor", default="", help="Go on after this entry, from an earlier listing.")
+
+
+@click.group()
+def command() -> None:
+    """List and follow events."""
+
+
+@command.command("list")
+@click.option("--name", default="", help="Only events of this name; * stands for anything.")
+@limit
+@cursor
+@as_json
+@with_settings(*CONNECTION)
+def list_command(settings: Settings, name: str, limit: int, cursor: str, as_json: bool) -> None:
+    """List events, newest first."""
+    redis, keys = connect(settings)
+    found = events.page(redis, keys.events, cursor=cursor, limit=limit, name=name)
+    _show(found.rows, found.cursor, as_json, "events list")
+
+
+@command.command("rejected")
+@limit
+@cursor
+@as_json
+@with_settings(*CONNECTION)
+def rejected_command(settings: Settings, limit: int, cursor: str, as_json: bool) -> None:
+    """List malformed events with the reason each was rejected for, newest first."""
+    redis, keys = connect(settings)
+    found = events.page(redis, keys.rejected, cursor=cursor, limit=limit)
+    _show(found.rows, found.cursor, as_json, "events rejected")
+
+
+@command.command("tail")
+@click.option("--name", default="", help="Only events of this name; * stands for anything.")
+@as_json
+@with_settings(*CONNECTION)
+def tail_command(settings: Settings, name: str, as_json: bool) -> None:
+    """Print events as they arrive, until Ctrl-C."""
+    redis, keys = connect(settings)
+    for row in events.tail(redis, keys.events, name):
+        if as_json:
+            display.print_json(row.as_dict(), indent=None)
+        else:
+            when = click.style(display.moment(row.at, day=False), dim=True)
+            click.echo(f"{when}  {display.one_line(row.name):24}  {_data(row, 60)}")
+
+
+def _show(rows: tuple[EventRow, ...], cursor: str, as_json: bool, again: str) -> None:
+    if as_json:
+        display.print_json([row.as_dict() for row in rows])
+        return
+    if not rows:
+        click.echo("none")
+        return
+    rejected = again == "events rejected"
+    columns = ("entry", "name", "reason") if rejected else ("entry", "arrived", "name", "data")
+    table = display.table(*columns, give_way=columns[-1])
+    for row in rows:
+        name = display.one_line(row.name, 40)
+        if rejected:
+            table.add_row(row.entry, name, display.cell(row.reason))
+        else:
+            table.add_row(row.entry, display.moment(row.at), name, display.cell(_data(row, 200)))
+    display.console().print(table)
+    if cursor:
+        click.echo(f"more: qflow {again} --cursor {cursor}")
+
+
+def _data(row: EventRow, width: int) -> str:
+    data: Any = row.data
+    return display.one_line(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False), width)

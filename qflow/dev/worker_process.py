@@ -1,0 +1,92 @@
+"""The worker of `qflow dev`: a child process, so that changed code starts afresh in a new one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+
+
+class WorkerProcess:
+    """One `qflow worker`. Its output is held back until `release`, as it may be a failure to start."""
+
+    def __init__(self, path: str, environ: Mapping[str, str], relay: Callable[[str], None]) -> None:
+        self._relay = relay
+        self._held: list[str] | None = []
+        self._lock = threading.Lock()
+        self.started = time.monotonic()
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "qflow", "worker", path],
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,  # the terminal's Ctrl-C is for us; we tell it when to stop
+        )
+        self._reader = threading.Thread(target=self._read, name="output", daemon=True)
+        self._reader.start()
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self._child.poll()
+
+    def ready(self, redis: Redis, keys: Keys) -> bool:
+        """Tell whether it works: its functions are published, and it holds a lease."""
+        return bool(self._leases(redis, keys))
+
+    def release(self) -> None:
+        """Pass on what was held back, and from now on every line as it comes."""
+        with self._lock:
+            held, self._held = self._held, None
+            for line in held or ():
+                self._relay(line)
+
+    def last_words(self) -> list[str]:
+        """Return what it said before it ended, still held back."""
+        self._reader.join(1.0)
+        with self._lock:
+            return list(self._held or ())
+
+    def drain(self) -> None:
+        """Ask it to finish or give back what it does, and to end."""
+        with suppress(ProcessLookupError):
+            self._child.terminate()
+
+    def kill(self) -> None:
+        """End it now, with what its steps started in its process group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
+        self._reader.join(1.0)
+
+    def bury(self, redis: Redis, keys: Keys) -> None:
+        """After its death, let its lease lapse now, so that its runs go on within a second."""
+        for lease in self._leases(redis, keys):
+            redis.call("ZADD", keys.leases, "XX", 1, lease)
+
+    def _leases(self, redis: Redis, keys: Keys) -> list[bytes]:
+        pid = str(self._child.pid).encode()
+        names = redis.call("ZRANGE", keys.leases, 0, -1)
+        return [name for name in names if name.split(b".")[-2:-1] == [pid]]
+
+    def _read(self) -> None:
+        output = self._child.stdout
+        if output is None:
+            return
+        with suppress(OSError, ValueError):
+            for raw in output:
+                line = raw.decode("utf-8", "replace").rstrip("\r\n")
+                with self._lock:
+                    if self._held is None:
+                        self._relay(line)
+                    else:
+                        self._held.append(line)

@@ -1,0 +1,266 @@
+"""A run's story: its steps with their attempts, its waits in the queue, where it stands now.
+
+The trace tells what happened and when, the steps hash what each finished step gave, the lane who
+holds the run. The three are read at one moment.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from qflow.read import snapshot
+from qflow.read.nearest import NotFound
+from qflow.read.runs import RunRow
+from qflow.read.snapshot import clock_ms, number, pairs, text
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+from qflow.store.run import Lane
+
+Entry = dict[str, Any]
+"""An entry of a trace: its JSON, `at` (Redis's time in ms), and `due` or `step` where given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a step or of the handler's own code.
+
+    `outcome` is ok, failed (for good), retry (failed, another follows), died (with its worker) or
+    running. `started` is unknown where the worker died.
+    """
+
+    number: int
+    outcome: str
+    started: int | None = None
+    ended: int | None = None
+    error: dict[str, Any] | None = None
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """A step: `kind` step or sleep; `status` completed, failed, running, queued, waiting (for its
+    next attempt), sleeping or dropped (not reached again before the run ended)."""
+
+    id: str
+    kind: str
+    status: str
+    attempts: tuple[Attempt, ...]
+    due: int | None
+    output: Any
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker took the run's job from the queue `at` this time; it had been `queued` since then."""
+
+    worker: str
+    at: int
+    queued: int
+
+    @property
+    def wait_ms(self) -> int:
+        """How long the job waited in the queue."""
+        return max(0, self.at - self.queued)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A run whole. `handler` has the tries of the handler's own code that failed or died."""
+
+    row: RunRow
+    app: str
+    version: str
+    event: dict[str, Any]
+    worker: str
+    due: int | None
+    claims: tuple[Claim, ...]
+    handler: tuple[Attempt, ...]
+    steps: tuple[StepView, ...]
+    output: Any
+    error: dict[str, Any] | None
+    now: int
+
+
+def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
+    """Return the story of a run; raise NotFound where it is not there (any more)."""
+    flat, steps, raw, time = snapshot.together(
+        redis,
+        [
+            ("HGETALL", keys.run(run)), ("HGETALL", keys.steps(run)),
+            ("XRANGE", keys.trace(run), "-", "+"), ("TIME",),
+        ],
+    )  # fmt: skip
+    fields = pairs(flat)
+    if not fields:
+        raise NotFound(f"run {run} is gone: its record has expired")
+    lane = Lane.parse(fields["lane"])
+    entries = [entry(item) for item in raw]
+    story = _Story(entries, _results(pairs(steps)), lane, fields["status"], _number(fields, "due"))
+    row = RunRow(
+        run, fields["fn"], fields["status"], int(fields["created"]), _number(fields, "started"),
+        _number(fields, "ended"), json.loads(fields["error"]) if "error" in fields else None,
+    )  # fmt: skip
+    return Timeline(
+        row=row,
+        app=fields.get("app", ""),
+        version=fields.get("version", ""),
+        event=json.loads(fields["event"]),
+        worker=lane.worker if lane.state == "s" else "",
+        due=_number(fields, "due"),
+        claims=tuple(Claim(e["w"], e["at"], int(e["q"])) for e in entries if e["t"] == "claim"),
+        handler=tuple(story.attempts.get("", ())),
+        steps=story.steps(),
+        output=json.loads(fields["output"]) if "output" in fields else None,
+        error=row.error,
+        now=clock_ms(time),
+    )
+
+
+def entry(item: list[Any]) -> Entry:
+    """Read an entry of a trace stream."""
+    fields = pairs(item[1])
+    told: Entry = json.loads(fields["j"])
+    told["at"] = int(text(item[0]).partition("-")[0])
+    if "due" in fields:
+        told["due"] = int(fields["due"])
+    if "step" in fields:
+        told["id"] = fields["step"]
+    return told
+
+
+def _number(fields: dict[str, str], name: str) -> int | None:
+    return number(fields[name].encode()) if name in fields else None
+
+
+def _results(steps: dict[str, str]) -> dict[str, dict[str, Any]]:
+    return {step: json.loads(result) for step, result in steps.items()}
+
+
+class _Story:
+    """Steps in the order in which they were first heard of, with their attempts."""
+
+    def __init__(
+        self,
+        entries: list[Entry],
+        results: dict[str, dict[str, Any]],
+        lane: Lane,
+        status: str,
+        due: int | None,
+    ) -> None:
+        self.attempts: dict[str, list[Attempt]] = {}
+        self._sleeps: dict[str, Entry] = {}
+        self._results = results
+        self._lane = lane
+        self._status = status
+        self._due = due
+        self._last = entries[-1]["at"] if entries else None
+        for told in entries:
+            self._hear(told)
+
+    def steps(self) -> tuple[StepView, ...]:
+        """Return the steps; the one that is executing has a running attempt."""
+        lane = self._lane
+        if lane.state in "qsd" and lane.step:
+            tries = self.attempts.setdefault(lane.step, [])
+            if lane.state == "s" and lane.step not in self._sleeps:
+                tries.append(Attempt(lane.attempt, "running", self._last))
+        return tuple(self._view(step) for step in self.attempts if step)
+
+    def _hear(self, told: Entry) -> None:
+        kind, step = told["t"], told.get("id", "")
+        if kind not in ("step", "retry", "died", "sleep"):
+            return
+        tries = self.attempts.setdefault(step, [])
+        if kind == "sleep":
+            self._sleeps[step] = told
+        elif kind == "step" and step in self._sleeps:
+            tries.append(Attempt(0, "ok", self._sleeps[step]["at"], told["e"]))
+        elif kind == "step":
+            error = None if told["ok"] else self._results.get(step, {}).get("error")
+            outcome = "ok" if told["ok"] else "failed"
+            tries.append(Attempt(told["a"], outcome, told["s"], told["e"], error))
+        elif kind == "retry":
+            started, ended = told["s"] or None, told["e"] or told["at"]
+            tries.append(
+                Attempt(told["a"], "retry", started, ended, told["error"], told.get("due"))
+            )
+        elif step not in self._sleeps:
+            after = tries[-1].number + 1 if tries else 0
+            tries.append(Attempt(after, "died", None, told["at"], _death(told["w"])))
+
+    def _view(self, step: str) -> StepView:
+        result = self._results.get(step)
+        slept = self._sleeps.get(step)
+        here = self._lane.step == step
+        due = self._due if here and self._lane.state == "d" else None
+        if due is None and slept:
+            due = slept.get("due")
+        return StepView(
+            id=step,
+            kind="sleep" if slept else "step",
+            status=self._step_status(step, result),
+            attempts=tuple(self.attempts[step]),
+            due=due,
+            output=result.get("ok") if result else None,
+            error=result.get("error") if result else None,
+        )
+
+    def _step_status(self, step: str, result: dict[str, Any] | None) -> str:
+        if result is not None:
+            return "completed" if "ok" in result else "failed"
+        if self._lane.step != step or self._lane.state == "e":
+            return "dropped"
+        held = {"q": "queued", "s": "running"}
+        return held.get(self._lane.state, "sleeping" if step in self._sleeps else "waiting")
+
+
+def _death(worker: str) -> dict[str, Any]:
+    return {"name": "WorkerDied", "message": f"its worker {worker} died", "traceback": ""}
+
+
+def as_dict(story: Timeline) -> dict[str, Any]:
+    """Return what `runs show --json` prints."""
+    return {
+        **story.row.as_dict(),
+        "app": story.app,
+        "version": story.version,
+        "event": story.event,
+        "worker": story.worker or None,
+        "due": story.due,
+        "output": story.output,
+        "claims": [
+            {"worker": c.worker, "at": c.at, "queued": c.queued, "wait_ms": c.wait_ms}
+            for c in story.claims
+        ],
+        "handler": [_attempt_dict(attempt) for attempt in story.handler],
+        "steps": [
+            {
+                "id": step.id,
+                "kind": step.kind,
+                "status": step.status,
+                "due": step.due,
+                "output": step.output,
+                "error": step.error,
+                "attempts": [_attempt_dict(attempt) for attempt in step.attempts],
+            }
+            for step in story.steps
+        ],
+    }
+
+
+def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
+    took = None
+    if attempt.started is not None and attempt.ended is not None:
+        took = attempt.ended - attempt.started
+    return {
+        "attempt": attempt.number,
+        "outcome": attempt.outcome,
+        "started": attempt.started,
+        "ended": attempt.ended,
+        "duration_ms": took,
+        "due": attempt.due,
+        "error": attempt.error,
+    }
