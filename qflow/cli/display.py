@@ -37,9 +37,13 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 def one_line(text: str, width: int = 0) -> str:
     """Return text that somebody else wrote, fit for one line of a terminal."""
-    flat = " ".join(text.split())
-    safe = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in flat)
-    return safe if not width or len(safe) <= width else safe[: width - 1] + "…"
+    flat = safe(" ".join(text.split()))
+    return flat if not width or len(flat) <= width else flat[: width - 1] + "…"
+
+
+def safe(text: str) -> str:
+    """Return text without what could move a terminal's cursor or change its colours."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def compact(value: Any, width: int) -> str:
@@ -85,6 +89,12 @@ def status(word: str) -> Text:
     from rich.text import Text
 
     return Text(word, STYLES.get(word, ""))
+
+
+def ansi(word: str) -> str | None:
+    """Return the colour of a state for plain lines."""
+    style = STYLES.get(word, "")
+    return style if style in ("green", "red", "yellow", "cyan") else None
 
 
 def console() -> Console:

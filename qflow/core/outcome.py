@@ -1,16 +1,17 @@
-"""What a handler asks for next: a closed union of frozen values that the engine carries out."""
+"""What a handler asks for next: a closed union of frozen values that the engine carries out.
+
+Named tuples rather than dataclasses: several are made for each step, and these cost a third.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from qflow.core.retry import Backoff
 
 
-@dataclass(frozen=True, slots=True)
-class StepCall:
+class StepCall(NamedTuple):
     """A call of `step.run`: what to execute and how often to try."""
 
     id: str
@@ -22,8 +23,7 @@ class StepCall:
     backoff: Backoff | None
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A finished step: `text` is what the steps hash keeps, a value or an error."""
 
     step: str
@@ -34,8 +34,7 @@ class Done:
     ok: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(NamedTuple):
     """Open the job of `step`, started by this worker."""
 
     step: str
@@ -44,8 +43,7 @@ class Open:
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
+class Execute(NamedTuple):
     """Execute the user's function now; answered with Returned or Raised."""
 
     call: StepCall
@@ -53,15 +51,13 @@ class Execute:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """Keep a finished step; it is written together with whatever comes next."""
 
     done: Done
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Hold nothing until `due_ms` (since the epoch), or for `delay_ms` where that is 0."""
 
     step: str
@@ -69,8 +65,7 @@ class Sleep:
     due_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(NamedTuple):
     """Try `step` (empty: the handler's own code) again after `delay_ms`."""
 
     step: str
@@ -82,22 +77,19 @@ class Again:
     ended_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Complete:
+class Complete(NamedTuple):
     """The handler returned; `output` is JSON text."""
 
     output: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(NamedTuple):
     """The run failed; `error` is JSON text with name, message, traceback and step."""
 
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """The user's function returned `value`; times are ms since the epoch."""
 
     value: Any
@@ -105,8 +97,7 @@ class Returned:
     ended_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
+class Raised(NamedTuple):
     """The user's function raised `error`; times are ms since the epoch."""
 
     error: BaseException

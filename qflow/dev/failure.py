@@ -17,19 +17,22 @@ _LINES: Final = 12
 def summarise(output: Sequence[str], exit_code: int, folder: Path) -> tuple[str, list[str]]:
     """Return a one-line reason and the lines that show it, from what a failed worker said.
 
-    Of a traceback, the frames of qflow and of the import system are left out, and files are named
-    as seen from `folder`.
+    A traceback begins with its first frame in `folder`, leaves out qflow and the import system, and
+    names files as seen from `folder`.
     """
     lines = [line for line in output if line.strip()]
     if _TRACEBACK not in lines:
-        said = lines[-_LINES:]
-        return (said[-1] if said else f"it ended with exit code {exit_code} and no word"), said[:-1]
+        *before, last = lines[-_LINES:] or [f"it ended with exit code {exit_code} and no word"]
+        return last.removeprefix("error: "), before
     start = len(lines) - 1 - lines[::-1].index(_TRACEBACK)
     frames, error = _split(lines[start + 1 :])
-    users = [frame for frame in frames if not _is_foreign(frame[0])][-_FRAMES:]
-    place = _place(users[-1][0], folder) if users else ""
+    users = [at for at, frame in enumerate(frames) if _is_in(frame[0], folder)]
+    place = _place(frames[users[-1]][0], folder) if users else ""
     summary = next((line for line in error if not line.startswith(" ")), f"exit code {exit_code}")
-    shown = [line for frame in users for line in (_shorten(frame[0], folder), *frame[1:])]
+    kept = [frame for frame in frames[users[0] if users else 0 :] if not _is_machinery(frame[0])]
+    shown = [
+        line for frame in kept[-_FRAMES:] for line in (_shorten(frame[0], folder), *frame[1:])
+    ]
     return (f"{place}: {summary}" if place else summary), [*shown, *error][-_LINES:]
 
 
@@ -46,7 +49,12 @@ def _split(lines: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     return frames, []
 
 
-def _is_foreign(line: str) -> bool:
+def _is_in(line: str, folder: Path) -> bool:
+    match = _FRAME.match(line)
+    return match is not None and Path(match["file"]).is_relative_to(folder)
+
+
+def _is_machinery(line: str) -> bool:
     match = _FRAME.match(line)
     return match is None or match["file"].startswith(("<frozen ", _OURS))
 

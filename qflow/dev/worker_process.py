@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from qflow.errors import RedisError
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 
@@ -56,10 +57,12 @@ class WorkerProcess:
         with self._lock:
             return list(self._held or ())
 
-    def drain(self) -> None:
+    def drain(self, redis: Redis, keys: Keys) -> None:
         """Ask it to finish or give back what it does, and to end."""
         with suppress(ProcessLookupError):
             self._child.terminate()
+        with suppress(RedisError):  # an idle one waits for such a hint, for a second at most
+            redis.pipeline([("RPUSH", keys.wake, "1", "1"), ("EXPIRE", keys.wake, 60)])
 
     def kill(self) -> None:
         """End it now, with what its steps started in its process group."""

@@ -22,7 +22,7 @@ GRACE_MS: Final = 3000
 
 _POLL_S: Final = 0.02
 _SILENT_S: Final = 3.0
-_QUICK_S: Final = 1.0
+_QUICK_S: Final = 1.5
 _LONGEST_S: Final = GRACE_MS / 1000 + 3
 _STEADY_S: Final = 5.0
 
@@ -61,7 +61,7 @@ class Workers:
             return False
         self._starting, old, self._current = None, self._current, fresh
         if old is not None:
-            old.drain()
+            old.drain(self._redis, self._keys)
             self._leaving.append((old, time.monotonic() + _LONGEST_S))
             self._await_exit(old, _QUICK_S)
         return True
@@ -99,7 +99,7 @@ class Workers:
             self._starting.kill()
         workers = [worker for worker, _ in self._leaving]
         if self._current is not None:
-            self._current.drain()
+            self._current.drain(self._redis, self._keys)
             workers.append(self._current)
         for worker in workers:
             if not self._await_exit(worker, _QUICK_S):

@@ -10,9 +10,9 @@ import concurrent.futures
 import contextvars
 import functools
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from qflow import crashpoints
 from qflow.core.outcome import Answer, Effect, Execute, Raised, Returned
@@ -22,6 +22,10 @@ from qflow.engine.commit import Committer
 from qflow.engine.session import Session
 from qflow.errors import StepTimeout, Suspend
 from qflow.store.script import Call
+
+
+_PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple))
+_is_coroutine_function = functools.lru_cache(maxsize=4096)(iscoroutinefunction)
 
 
 class Loops(Protocol):
@@ -129,7 +133,7 @@ def _execute(engine: Engine, effect: Execute) -> Answer:
     started = engine.clock.now_ms()
     crashpoints.reach("step.before")
     try:
-        if iscoroutinefunction(call.fn):
+        if _is_async(call.fn):
             value = _run_on_loop(engine, effect)
         elif call.timeout_ms:
             value = _run_bounded(effect)
@@ -139,7 +143,7 @@ def _execute(engine: Engine, effect: Execute) -> Answer:
                 value = call.fn(*call.args, **call.kwargs)
             finally:
                 inside_step.reset(mark)
-            if isawaitable(value):  # a lambda or partial around an async function
+            if type(value) not in _PLAIN and isawaitable(value):  # a lambda or partial around an async function
                 value = _await_on_loop(engine, effect, value)
     except Suspend:
         raise
@@ -148,6 +152,13 @@ def _execute(engine: Engine, effect: Execute) -> Answer:
         return Raised(error, started, engine.clock.now_ms())
     crashpoints.reach("step.after")
     return Returned(value, started, engine.clock.now_ms())
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    try:
+        return _is_coroutine_function(fn)
+    except TypeError:  # an unhashable callable
+        return iscoroutinefunction(fn)
 
 
 def _run_on_loop(engine: Engine, effect: Execute) -> Any:
@@ -194,7 +205,7 @@ async def _aexecute(engine: Engine, effect: Execute) -> Answer:
     crashpoints.reach("step.before")
     mark = inside_step.set(effect.step)
     try:
-        if iscoroutinefunction(call.fn):
+        if _is_async(call.fn):
             value = await _within(effect, call.fn(*call.args, **call.kwargs))
         else:
             bound = functools.partial(call.fn, *call.args, **call.kwargs)

@@ -12,7 +12,7 @@ from qflow.core.status import RUN_STATUSES
 from qflow.errors import UsageError
 from qflow.read import snapshot
 from qflow.read.nearest import NotFound, nearest
-from qflow.read.snapshot import Command, number, scored, text
+from qflow.read.snapshot import Command, clock_ms, number, scored, text
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 
@@ -57,7 +57,8 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some runs, newest first; `cursor` asks for the ones after, and is empty at the end."""
+    """Some runs, newest first; `cursor`, the last one's id, asks for the ones after, and is empty at
+    the end."""
 
     rows: tuple[RunRow, ...]
     cursor: str
@@ -77,12 +78,17 @@ def page(
     A run whose record has expired is left out, so a page may be shorter than `limit`.
     """
     indexes = _indexes(keys, function, statuses)
-    places = _after(redis, indexes, _parse(cursor), limit + 1)
+    places = _after(redis, indexes, _place(redis, keys, cursor), limit + 1)
     shown = places[:limit]
-    more = f"{shown[-1][0]}-{shown[-1][1]}" if len(places) > limit else ""
+    more = shown[-1][1] if len(places) > limit else ""
     found = rows(redis, keys, [run for _, run in shown])
     wanted = set(statuses or RUN_STATUSES)
     return Page(tuple(row for row in found if row.status in wanted), more)
+
+
+def now_ms(redis: Redis) -> int:
+    """Return Redis's time, which every time of a run is by."""
+    return clock_ms(redis.call("TIME"))
 
 
 def rows(redis: Redis, keys: Keys, runs: Sequence[str]) -> list[RunRow]:
@@ -109,13 +115,14 @@ def _indexes(keys: Keys, function: str, statuses: Sequence[str]) -> list[str]:
     return [keys.by_status(status) for status in statuses] or [keys.runs]
 
 
-def _parse(cursor: str) -> Place | None:
-    ms, _, run = cursor.partition("-")
+def _place(redis: Redis, keys: Keys, cursor: str) -> Place | None:
     if not cursor:
         return None
-    if not ms.isdigit() or not is_ulid(run):
-        raise UsageError(f"cursor {cursor!r} is none that a listing gave; leave it out to begin anew")
-    return int(ms), run
+    run = cursor.upper()
+    score = redis.call("ZSCORE", keys.runs, run) if is_ulid(run) else None
+    if score is None:
+        raise UsageError(f"cursor {cursor!r} is no run that is listed; leave it out to begin anew")
+    return int(float(score)), run
 
 
 def _after(redis: Redis, indexes: list[str], place: Place | None, count: int) -> list[Place]:

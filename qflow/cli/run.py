@@ -1,0 +1,91 @@
+"""`qflow run`: start one function directly and follow it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import click
+
+from qflow.cli import display
+from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.cli.payload import data, read_data
+from qflow.config import Settings
+from qflow.core.event import Event, encode_data, to_text
+from qflow.core.ids import ulid
+from qflow.read import topology
+from qflow.read.nearest import unknown_function
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+
+INVOKED = "qflow/function.invoked"
+"""The name of the event that a function started directly is given."""
+
+
+@click.command()
+@click.argument("function")
+@data
+@click.option("--detach", is_flag=True, help="Print the run's id and do not wait for its end.")
+@as_json
+@with_settings(*CONNECTION)
+def command(settings: Settings, function: str, data: str, detach: bool, as_json: bool) -> int:
+    """Start FUNCTION with an event of that data, follow its steps and print what it returns.
+
+    Exit 1 where the run does not complete. Ctrl-C stops following, not the run. With --json, only
+    the whole run is printed, at its end.
+    """
+    redis, keys = connect(settings)
+    run = start(redis, keys, function, read_data(data), settings.ms("rq_ttl") // 1000)
+    if detach:
+        display.print_json({"id": run}, indent=None) if as_json else click.echo(run)
+        return 0
+    return _follow(redis, keys, run, as_json)
+
+
+def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], ttl_s: int) -> str:
+    """Start a function with an event of these data, and return the run's id.
+
+    Raises NotFound where no worker publishes the function.
+    """
+    from qflow.store import invoke, script, stream
+
+    view = topology.function(redis, keys, function)
+    if not view.spec:
+        raise unknown_function(function, (), keys.ns)
+    now_ms = time.time_ns() // 1_000_000
+    event_id, run = ulid(now_ms, os.urandom(10)), ulid(now_ms, os.urandom(10))
+    text = encode_data(Event(INVOKED.removeprefix("qflow/"), values))
+    event = event_id, to_text(event_id, INVOKED, now_ms, "", text)
+    made = stream.Start(function, run, view.spec["version"], view.spec["app"])
+    if script.run(redis, invoke.invoke(keys, made, event, ttl_s)) == invoke.UNPUBLISHED:
+        raise unknown_function(function, (), keys.ns)
+    return run
+
+
+def _follow(redis: Redis, keys: Keys, run: str, as_json: bool) -> int:
+    from qflow.cli.live import follow
+    from qflow.read import follow as reading
+    from qflow.read.timeline import as_dict, timeline
+
+    if not any(left > 0 for left in topology.leases(redis, keys).values()):
+        click.echo("no worker is running: start `qflow worker`; waiting for one", err=True)
+    if as_json:
+        for _ in reading.trace(redis, keys, run):
+            pass
+        told = timeline(redis, keys, run)
+        display.print_json(as_dict(told))
+        return 0 if told.row.status == "completed" else 1
+    click.echo(f"run {run}")
+    try:
+        status = follow(redis, keys, run, as_json=False)
+    except KeyboardInterrupt:
+        click.echo(f"\nthe run goes on: qflow runs tail {run}", err=True)
+        raise
+    told = timeline(redis, keys, run)
+    if told.error:
+        click.echo(click.style(display.error_line(told.error), fg="red"), err=True)
+        click.echo(f"see: qflow runs show {run}", err=True)
+    else:
+        click.echo(json.dumps(told.output, ensure_ascii=False))
+    return 0 if status == "completed" else 1

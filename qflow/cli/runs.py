@@ -1,0 +1,108 @@
+"""`qflow runs`: what became of events."""
+
+from __future__ import annotations
+
+import click
+
+from qflow.cli import display
+from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.config import Settings
+from qflow.core.status import ENDED, RUN_STATUSES
+from qflow.read import runs, topology
+from qflow.read.runs import RunRow
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+
+
+@click.group()
+def command() -> None:
+    """List, show and follow runs."""
+
+
+@command.command("list")
+@click.option("--function", default="", help="Only runs of this function.")
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(RUN_STATUSES), help="Only these; may be repeated."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option("--cursor", default="", help="Go on after this run of an earlier listing.")
+@as_json
+@with_settings(*CONNECTION)
+def list_command(
+    settings: Settings, function: str, statuses: tuple[str, ...], limit: int, cursor: str, as_json: bool
+) -> None:
+    """List runs, newest first."""
+    redis, keys = connect(settings)
+    found = runs.page(redis, keys, function=function, statuses=statuses, cursor=cursor, limit=limit)
+    if function and not found.rows:
+        topology.function(redis, keys, function)  # says so if there is no such function
+    if as_json:
+        display.print_json([row.as_dict() for row in found.rows])
+        return
+    if not found.rows:
+        click.echo("no runs")
+        return
+    _print(found.rows, runs.now_ms(redis))
+    if found.cursor:
+        click.echo(f"more: add --cursor {found.cursor}")
+
+
+def _print(rows: tuple[RunRow, ...], now_ms: int) -> None:
+    table = display.table("run", "function", "status", "created", "took", "error", right=("took",), give_way="error")
+    for row in rows:
+        table.add_row(
+            row.id,
+            display.one_line(row.function, 30),
+            display.status(row.status),
+            display.ago(row.created, now_ms),
+            display.length(row.duration_ms),
+            display.cell(display.error_line(row.error), "red"),
+        )
+    display.console().print(table)
+
+
+@command.command("show")
+@click.argument("run_id", metavar="ID")
+@as_json
+@with_settings(*CONNECTION)
+def show_command(settings: Settings, run_id: str, as_json: bool) -> None:
+    """Show the run ID (or the only one that begins with it or ends in it), step by step."""
+    from qflow.cli import story
+    from qflow.read.timeline import as_dict, timeline
+
+    redis, keys = connect(settings)
+    told = timeline(redis, keys, runs.find(redis, keys, run_id))
+    if as_json:
+        display.print_json(as_dict(told))
+    else:
+        story.print_story(told)
+
+
+@command.command("tail")
+@click.argument("run_id", metavar="[ID]", required=False)
+@as_json
+@with_settings(*CONNECTION)
+def tail_command(settings: Settings, run_id: str | None, as_json: bool) -> None:
+    """Follow runs as they begin and end, or the steps of the run ID until it ends."""
+    redis, keys = connect(settings)
+    if run_id:
+        from qflow.cli.live import follow
+
+        follow(redis, keys, runs.find(redis, keys, run_id), as_json=as_json)
+    else:
+        _tail(redis, keys, as_json)
+
+
+def _tail(redis: Redis, keys: Keys, as_json: bool) -> None:
+    from qflow.read import follow
+
+    for row in follow.runs(redis, keys):
+        if as_json:
+            display.print_json(row.as_dict(), indent=None)
+            continue
+        ended = row.ended if row.status in ENDED else None
+        when = display.moment(ended or row.created, day=False)
+        took = f" in {display.length(row.duration_ms)}" if row.duration_ms is not None else ""
+        error = f"  {display.error_line(row.error, 60)}" if row.error else ""
+        word = click.style(f"{row.status:<9}", fg=display.ansi(row.status))
+        click.echo(f"{when}  {row.id}  {word}  {display.one_line(row.function)}{took}{error}")

@@ -1,0 +1,115 @@
+"""Prints a run as a tree: its facts, its steps with their attempts, what came out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from qflow.cli import display
+from qflow.read.timeline import Attempt, StepView, Timeline
+
+if TYPE_CHECKING:
+    from rich.text import Text
+    from rich.tree import Tree
+
+_MARKS = {"completed": "✓", "failed": "✗", "running": "▸", "queued": "·", "waiting": "↻", "sleeping": "☾"}
+
+
+def print_story(told: Timeline) -> None:
+    """Print a run."""
+    console = display.console()
+    console.print(_facts(told))
+    console.print(_tree(told))
+    if told.error:
+        console.print(display.cell(display.error_line(told.error), "red"))
+        for row in str(told.error.get("traceback", "")).rstrip().splitlines():
+            console.print(f"  {display.safe(row)}", style="dim", markup=False, soft_wrap=True)
+    elif told.row.status == "completed":
+        console.print(f"output  {json.dumps(told.output, ensure_ascii=True)}", markup=False, soft_wrap=True)
+
+
+def _facts(told: Timeline) -> Any:
+    from rich.table import Table
+
+    row, event = told.row, told.event
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("run", display.cell(row.id, "bold"))
+    facts.add_row("function", display.cell(row.function))
+    facts.add_row("status", _standing(told))
+    facts.add_row("event", display.cell(f"{event['name']}  {event['id']}"))
+    facts.add_row("data", display.cell(display.compact(event.get("data"), 200)))
+    facts.add_row("created", display.moment(row.created))
+    if row.started is not None:
+        facts.add_row("started", f"{display.moment(row.started)}  {_queue(told)}")
+    if row.ended is not None:
+        took = display.length(row.duration_ms)
+        facts.add_row("ended", display.moment(row.ended) + (f"  after {took}" if took else ""))
+    return facts
+
+
+def _standing(told: Timeline) -> Text:
+    text = display.status(told.row.status)
+    if told.worker:
+        text.append(f"  by {told.worker}", "dim")
+    if told.due is not None and told.row.status == "waiting":
+        text.append(f"  until {display.moment(told.due)}", "dim")
+    return text
+
+
+def _queue(told: Timeline) -> str:
+    if not told.claims:
+        return ""
+    first = display.length(told.claims[0].wait_ms)
+    more = f", taken {len(told.claims)} times" if len(told.claims) > 1 else ""
+    return f"after {first} in the queue{more}"
+
+
+def _tree(told: Timeline) -> Tree:
+    from rich.tree import Tree
+
+    tree = Tree("steps" if told.steps else "no steps yet" if told.row.ended is None else "no steps")
+    for attempt in told.handler:
+        tree.add(_attempt(attempt, "handler "))
+    for step in told.steps:
+        branch = tree.add(_step(step, told.now))
+        if len(step.attempts) > 1 or step.error:
+            for attempt in step.attempts:
+                branch.add(_attempt(attempt))
+    return tree
+
+
+def _step(step: StepView, now_ms: int) -> Text:
+    style = display.STYLES.get(step.status, "")
+    text = display.cell(f"{_MARKS.get(step.status, '–')} ", style)
+    text.append(display.one_line(step.id, 60), "bold")
+    last = step.attempts[-1] if step.attempts else None
+    if step.status == "completed":
+        took = _took(last)
+        text.append(f"  {took}" if took else "")
+        if step.kind == "step":
+            text.append(f"  {display.compact(step.output, 50)}", "dim")
+    else:
+        text.append(f"  {step.status}", style)
+        if step.status == "running" and last is not None and last.started is not None:
+            text.append(f" for {display.length(max(0, now_ms - last.started))}", style)
+        if step.due is not None:
+            text.append(f" until {display.moment(step.due)}", style)
+    return text
+
+
+def _attempt(attempt: Attempt, what: str = "") -> Text:
+    text = display.cell(f"{what}attempt {attempt.number}  ")
+    text.append(attempt.outcome, display.STYLES.get(attempt.outcome, ""))
+    took = _took(attempt)
+    text.append(f"  {took}" if took else "")
+    if attempt.ended is not None:
+        text.append(f"  {display.moment(attempt.ended, day=False)}", "dim")
+    if attempt.error:
+        text.append(f"  {display.error_line(attempt.error, 200)}")
+    return text
+
+
+def _took(attempt: Attempt | None) -> str:
+    if attempt is None or attempt.started is None or attempt.ended is None:
+        return ""
+    return display.length(max(0, attempt.ended - attempt.started))
