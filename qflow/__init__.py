@@ -1,27 +1,31 @@
 """Durable, event-driven workflows in Python on Redis and RQ."""
 
-from qflow.app import App
-from qflow.core.context import Run
-from qflow.core.cron import Cron
-from qflow.core.event import Event
-from qflow.core.function import Function
-from qflow.core.retry import Backoff
-from qflow.core.step import Step, SyncStep
-from qflow.core.trigger import EventTrigger
-from qflow.errors import (
-    CodecError,
-    ConfigError,
-    DefinitionError,
-    EventError,
-    LimitError,
-    NestedStepError,
-    NonRetriableError,
-    QflowError,
-    RedisError,
-    RetryAfterError,
-    StepError,
-    StepTimeout,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qflow.app import App
+    from qflow.core.context import Run
+    from qflow.core.cron import Cron
+    from qflow.core.event import Event
+    from qflow.core.function import Function
+    from qflow.core.retry import Backoff
+    from qflow.core.step import Step, SyncStep
+    from qflow.core.trigger import EventTrigger
+    from qflow.errors import (
+        CodecError,
+        ConfigError,
+        DefinitionError,
+        EventError,
+        LimitError,
+        NestedStepError,
+        NonRetriableError,
+        QflowError,
+        RedisError,
+        RetryAfterError,
+        StepError,
+        StepTimeout,
+    )
 
 __all__ = [
     "App",
@@ -48,3 +52,40 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# Imported when first asked for: a producer or a command line pays for what it uses only.
+_HOMES = {
+    "App": "qflow.app",
+    "Backoff": "qflow.core.retry",
+    "CodecError": "qflow.errors",
+    "ConfigError": "qflow.errors",
+    "Cron": "qflow.core.cron",
+    "DefinitionError": "qflow.errors",
+    "Event": "qflow.core.event",
+    "EventError": "qflow.errors",
+    "EventTrigger": "qflow.core.trigger",
+    "Function": "qflow.core.function",
+    "LimitError": "qflow.errors",
+    "NestedStepError": "qflow.errors",
+    "NonRetriableError": "qflow.errors",
+    "QflowError": "qflow.errors",
+    "RedisError": "qflow.errors",
+    "RetryAfterError": "qflow.errors",
+    "Run": "qflow.core.context",
+    "Step": "qflow.core.step",
+    "StepError": "qflow.errors",
+    "StepTimeout": "qflow.errors",
+    "SyncStep": "qflow.core.step",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -80,7 +80,14 @@ class App:
         def define(handler: Callable[..., Any]) -> Function[Any]:
             wants = check_handler(handler, where)
             function: Function[Any] = Function(
-                id, name or id, self.name, triggers, policy, handler, wants, iscoroutinefunction(handler)
+                id,
+                name or id,
+                self.name,
+                triggers,
+                policy,
+                handler,
+                wants,
+                iscoroutinefunction(handler),
             )
             self._add(function, where)
             return function
@@ -124,7 +131,9 @@ class App:
             known = self._functions.get(function.id)
             if known is not None:
                 place = f"{known.handler.__module__}.{known.handler.__qualname__}"
-                raise DefinitionError(f"{where} is defined already, by {place}; give this one its own id")
+                raise DefinitionError(
+                    f"{where} is defined already, by {place}; give this one its own id"
+                )
             self._functions[function.id] = function
 
     def _connection(self) -> tuple[Redis, Keys]:

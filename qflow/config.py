@@ -11,10 +11,8 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, Final
 
-from qflow.core.durations import to_ms
 from qflow.errors import ConfigError, DefinitionError
 
 
@@ -33,39 +31,63 @@ class Settings:
     )
     namespace: str = _option("qflow", "Prefix of every key and name of the RQ queue.")
     path: str = _option("workers", "Folder of functions.")
-    lease: str = _option("30s", "A worker that is silent for this long is dead; its jobs go to others.", "duration")
+    lease: str = _option(
+        "30s", "A worker that is silent for this long is dead; its jobs go to others.", "duration"
+    )
     slots: int = _option(10, "Steps that one worker process executes at once.", "count")
     processes: int = _option(1, "Worker processes that `qflow worker` starts.", "count")
-    grace: str = _option("25s", "On SIGTERM, time that running steps get before their jobs are given back.", "duration")
-    time_slice: str = _option("1s", "After this long a run's next step goes to the queue if others wait.", "duration")
+    grace: str = _option(
+        "25s",
+        "On SIGTERM, time that running steps get before their jobs are given back.",
+        "duration",
+    )
+    time_slice: str = _option(
+        "1s", "After this long a run's next step goes to the queue if others wait.", "duration"
+    )
     retention: str = _option("7d", "Ended runs are kept this long.", "duration")
     retention_failed: str = _option("30d", "Failed runs are kept this long.", "duration")
     event_retention: str = _option("7d", "Events are kept this long.", "duration")
-    rq_ttl: str = _option("500s", "Finished RQ jobs are kept this long (RQ's own default).", "duration")
+    rq_ttl: str = _option(
+        "500s", "Finished RQ jobs are kept this long (RQ's own default).", "duration"
+    )
     metrics_port: int = _option(0, "Port of `/metrics` on the loopback address; 0: none.", "port")
     metrics_host: str = _option("127.0.0.1", "Address that `/metrics` listens on.")
-    log_format: str = _option("auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log")
+    log_format: str = _option(
+        "auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log"
+    )
     log_level: str = _option("info", "`debug`, `info`, `warning` or `error`.", "level")
     crash_at: str = _option("", "Tests only: end the process at this crash point.")
 
     def __post_init__(self) -> None:
-        problems = [p for f in fields(self) if (p := _problem(f.name, getattr(self, f.name), f.metadata))]
+        problems = [
+            problem
+            for f in fields(self)
+            if (value := getattr(self, f.name)) != f.default
+            and (problem := _problem(f.name, value, f.metadata))
+        ]
         if problems:
             raise ConfigError("; ".join(problems))
 
     def ms(self, name: str) -> int:
         """Return a duration setting in milliseconds."""
+        from qflow.core.durations import to_ms  # commands that read no duration start without it
+
         return to_ms(getattr(self, name), name)
 
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}|\{[A-Za-z0-9_.:\-]{1,64}\}")
-_CHOICES: Final = {"log": ("auto", "console", "json"), "level": ("debug", "info", "warning", "error")}
+_CHOICES: Final = {
+    "log": ("auto", "console", "json"),
+    "level": ("debug", "info", "warning", "error"),
+}
 
 
 def _problem(name: str, value: Any, metadata: Mapping[str, str]) -> str:
     kind = metadata["kind"]
     env = env_name(name)
     if kind == "duration":
+        from qflow.core.durations import to_ms
+
         try:
             if to_ms(value, name) < 100:
                 return f"{env}={value!r}: at least 100ms"
@@ -90,7 +112,7 @@ def env_name(name: str) -> str:
 def load(
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
-    folder: Path | None = None,
+    folder: str | None = None,
 ) -> Settings:
     """Return the settings from `flags` (None values are unset), environment and files.
 
@@ -99,7 +121,7 @@ def load(
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     known = {f.name: f for f in fields(Settings)}
-    for source, found in _from_files(folder or Path.cwd()):
+    for source, found in _from_files(folder or os.getcwd()):
         for key, value in found.items():
             name = key.replace("-", "_")
             if name not in known:
@@ -115,22 +137,23 @@ def load(
     return Settings(**values)
 
 
-def _from_files(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+def _from_files(folder: str) -> list[tuple[str, dict[str, Any]]]:
     found = []
     for file, keys in (("pyproject.toml", ("tool", "qflow")), ("qflow.toml", ())):
-        path = folder / file
-        if not path.is_file():
+        path = os.path.join(folder, file)
+        if not os.path.isfile(path):
             continue
         import tomllib  # only where there is a file: producers start faster without
 
         try:
-            table: Any = tomllib.loads(path.read_text())
+            with open(path, "rb") as opened:
+                table: Any = tomllib.load(opened)
         except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: {error}") from None
         for key in keys:
             table = table.get(key, {})
         if table:
-            found.append((str(path), table))
+            found.append((path, table))
     return found
 
 

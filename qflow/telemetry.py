@@ -50,7 +50,7 @@ def detach(sink: Sink) -> None:
     _sinks.remove(sink)
 
 
-def emit(name: str, **fields: Any) -> None:
+def emit(name: str, /, **fields: Any) -> None:
     """Tell every sink that something happened."""
     if _sinks:
         for sink in _sinks:

@@ -102,8 +102,8 @@ def _explain(error: click.ClickException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
         error.show()
     else:
-        hint = f"; see {context.command_path} --help" if context else ""
-        _say(error.format_message().rstrip(".") + hint)
+        hint = f" (see {context.command_path} --help)" if context else ""
+        _say(error.format_message() + hint)
     return error.exit_code
 
 

@@ -26,15 +26,15 @@ def read_data(given: str) -> dict[str, Any]:
         value = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno} column {error.colno}"
-        raise UsageError(f"--data: {place}is not JSON at {at}: {error.msg}{_quoting(given)}") from None
+        raise UsageError(f"--data{place} is not JSON at {at}: {error.msg}{_quoting(given)}") from None
     except ValueError as error:
-        raise UsageError(f"--data: {place}is not JSON: {error}") from None
+        raise UsageError(f"--data{place} is not JSON: {error}") from None
     except RecursionError:
-        raise UsageError(f"--data: {place}is nested too deeply") from None
+        raise UsageError(f"--data{place} is nested too deeply") from None
     if not isinstance(value, dict):
         kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
         found = kind.get(type(value), "a number")
-        raise UsageError(f"--data: {place}must be a JSON object such as '{{\"id\": 7}}', not {found}")
+        raise UsageError(f"--data{place} must be a JSON object such as '{{\"id\": 7}}', not {found}")
     return value
 
 
@@ -42,9 +42,9 @@ def _text(given: str) -> tuple[str, str]:
     """Return the text and, where it came from elsewhere, how to name that place."""
     try:
         if given == "-":
-            raw, place = sys.stdin.buffer.read(4 * MAX_EVENT_BYTES + 1), "standard input "
+            raw, place = sys.stdin.buffer.read(4 * MAX_EVENT_BYTES + 1), ": standard input"
         elif given.startswith("@"):
-            place = f"file {given[1:]} "
+            place = f": file {given[1:]}"
             with open(given[1:], "rb") as file:
                 raw = file.read(4 * MAX_EVENT_BYTES + 1)
         else:
@@ -54,13 +54,13 @@ def _text(given: str) -> tuple[str, str]:
         raise UsageError(f"--data: cannot read {given[1:]!r}: {reason}") from None
     if len(raw) > 4 * MAX_EVENT_BYTES:
         raise LimitError(
-            f"--data: {place}has more than {4 * MAX_EVENT_BYTES // 1024} KiB, over the limit of "
+            f"--data{place} has more than {4 * MAX_EVENT_BYTES // 1024} KiB, over the limit of "
             f"{MAX_EVENT_BYTES // 1024} KiB for an event; store it elsewhere and send a reference"
         )
     try:
         return raw.decode("utf-8-sig"), place
     except UnicodeDecodeError as error:
-        raise UsageError(f"--data: {place}is not UTF-8 at byte {error.start}") from None
+        raise UsageError(f"--data{place} is not UTF-8 at byte {error.start}") from None
 
 
 def _refuse(constant: str) -> NoReturn:

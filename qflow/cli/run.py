@@ -12,7 +12,8 @@ from qflow.cli import display
 from qflow.cli.context import CONNECTION, as_json, connect, with_settings
 from qflow.cli.payload import data, read_data
 from qflow.config import Settings
-from qflow.core.event import Event, encode_data, to_text
+from qflow.core import codec
+from qflow.core.event import MAX_EVENT_BYTES, to_text
 from qflow.core.ids import ulid
 from qflow.read import topology
 from qflow.read.nearest import unknown_function
@@ -55,7 +56,9 @@ def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], tt
         raise unknown_function(function, (), keys.ns)
     now_ms = time.time_ns() // 1_000_000
     event_id, run = ulid(now_ms, os.urandom(10)), ulid(now_ms, os.urandom(10))
-    text = encode_data(Event(INVOKED.removeprefix("qflow/"), values))
+    what = f"the data for function {function!r}"
+    text = codec.encode(values, what)
+    codec.check_size(text, MAX_EVENT_BYTES, what)
     event = event_id, to_text(event_id, INVOKED, now_ms, "", text)
     made = stream.Start(function, run, view.spec["version"], view.spec["app"])
     if script.run(redis, invoke.invoke(keys, made, event, ttl_s)) == invoke.UNPUBLISHED:

@@ -18,8 +18,7 @@ from traceback import TracebackException
 from types import NoneType
 from typing import Any, NoReturn
 
-from qflow.core.revive import revive
-from qflow.core.richtypes import BUILDERS, CLASS_KINDS, LEAVES, TAG, Refused, Tag, brief, part, take_apart
+from qflow.core.tags import CLASS_KINDS, TAG, Refused, Tag, brief, part
 from qflow.errors import CodecError, LimitError
 
 __all__ = [
@@ -89,6 +88,13 @@ def roundtrip(value: object, where: str) -> tuple[str, object]:
         return text, value
     text = encode(value, where)
     return text, decode(text)
+
+
+def revive(value: object, annotation: object) -> object:
+    """Return `value` as the type that a return annotation names; CodecError where it does not fit."""
+    from qflow.core.revive import revive as revived  # reaches for dataclasses and typing's depths
+
+    return revived(value, annotation)
 
 
 def check_size(text: str, limit: int, what: str) -> None:
@@ -178,7 +184,13 @@ def _set(value: set[Any] | frozenset[Any], depth: int) -> object:
 
 
 def _instance(value: object, depth: int) -> object:
-    tag = take_apart(value)
+    from qflow.core import richtypes  # costs more at import than all the rest of a producer
+
+    take = richtypes.LEAVES.get(type(value))
+    if take is not None:
+        encoder = _ENCODERS[type(value)] = _leaf(take)
+        return encoder(value, depth)
+    tag = richtypes.take_apart(value)
     return {key: _ENCODERS[type(section)](section, depth) for key, section in tag.items()}
 
 
@@ -231,7 +243,6 @@ _ENCODERS: dict[type, _Encoder] = {
     tuple: lambda value, depth: {TAG: "tuple", "v": _items(value, depth)},
     set: _set,
     frozenset: _set,
-    **{cls: _leaf(take) for cls, take in LEAVES.items()},
 }
 
 # Immutable values whose text is known at once: nothing to decode, the value itself comes back.
@@ -263,7 +274,7 @@ def _revive_tag(tag: Tag) -> object:
     if TAG not in tag:
         return tag
     kind = tag[TAG]
-    build = _BUILDERS.get(kind) if isinstance(kind, str) else None
+    build = _builder(kind)
     if build is None:
         remedy = "was it written by a newer qflow?"
         raise CodecError(f"a stored value has the unknown tag {brief(repr(kind))}; {remedy}")
@@ -277,12 +288,23 @@ def _revive_tag(tag: Tag) -> object:
         raise CodecError(f"a stored {name} cannot be rebuilt from its parts: {problem}") from error
 
 
+def _builder(kind: object) -> Callable[[Tag], object] | None:
+    if not isinstance(kind, str):
+        return None
+    if kind in _BUILDERS:
+        return _BUILDERS[kind]
+    from qflow.core import richtypes
+
+    return richtypes.BUILDERS.get(kind)
+
+
 def _revive_foreign(tag: Tag) -> object:
     kind = tag.get(TAG)
-    if not isinstance(kind, str) or kind in CLASS_KINDS or kind not in _BUILDERS:
+    build = None if isinstance(kind, str) and kind in CLASS_KINDS else _builder(kind)
+    if build is None:
         return tag
     try:
-        return _BUILDERS[kind](tag)
+        return build(tag)
     except Exception:  # a stranger's mapping that only looks like a tag
         return tag
 
@@ -297,7 +319,6 @@ def _build_float(tag: Tag) -> object:
 
 
 _BUILDERS: dict[str, Callable[[Tag], object]] = {
-    **BUILDERS,
     "tuple": lambda tag: tuple(part(tag, "v", list)),
     "set": lambda tag: set(part(tag, "v", list)),
     "frozenset": lambda tag: frozenset(part(tag, "v", list)),

@@ -24,13 +24,11 @@ begins with a star, and so skips or repeats `*/15 2 * * *` and `0 */2 * * *` on 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Literal
 
-from qflow.core import cron_fields, cron_words
 from qflow.core.durations import Duration, to_ms
 
 _DAY = 86_400
@@ -58,6 +56,10 @@ class Cron:
     catch_up: Literal["none", "latest", "all"] = "none"
 
     def __post_init__(self) -> None:
+        from qflow.core import (
+            cron_fields,
+        )  # and croniter: producers that schedule nothing go without
+
         cron_fields.read(self.expression)
         _check_zone(self.tz, self.expression)
         jitter = to_ms(self.jitter, f"jitter of cron {self.expression!r}")
@@ -77,6 +79,8 @@ class Cron:
     @property
     def key(self) -> str:
         """Stable text of expression and zone; letter case, spaces and @names make no difference."""
+        from qflow.core import cron_fields
+
         return f"{cron_fields.plain(self.expression)} {self.tz}"
 
     def to_spec(self) -> dict[str, str | int]:
@@ -92,6 +96,8 @@ class Cron:
 
 def next_tick(cron: Cron, after_ms: int) -> int:
     """Return the first tick strictly after `after_ms`."""
+    from qflow.core import cron_fields
+
     fields, zone, after = cron_fields.read(cron.expression), _zone(cron.tz), after_ms // 1_000
     local = after + _offset(zone, after)
     if not fields.every_hour:
@@ -111,6 +117,8 @@ def next_tick(cron: Cron, after_ms: int) -> int:
 
 def last_tick(cron: Cron, until_ms: int) -> int:
     """Return the newest tick at or before `until_ms`, found without walking through older ones."""
+    from qflow.core import cron_fields
+
     fields, zone, until = cron_fields.read(cron.expression), _zone(cron.tz), until_ms // 1_000
     local = until + _offset(zone, until)
     if not fields.every_hour:
@@ -133,7 +141,9 @@ def last_tick(cron: Cron, until_ms: int) -> int:
 
 def fire_ms(cron: Cron, tick_ms: int, seed: str) -> int:
     """Return when to start for this tick: up to `jitter` later, the same in every process."""
-    digest = hashlib.sha1(f"{seed} {tick_ms}".encode(), usedforsecurity=False).digest()
+    from hashlib import sha1  # loads OpenSSL
+
+    digest = sha1(f"{seed} {tick_ms}".encode(), usedforsecurity=False).digest()
     return tick_ms + int.from_bytes(digest[:8]) % (cron.jitter_ms + 1)
 
 
@@ -162,6 +172,8 @@ def due_ticks(
 
 def describe(cron: Cron) -> str:
     """Return the schedule in plain English, or quote the expression where that is not short."""
+    from qflow.core import cron_fields, cron_words
+
     fields = cron_fields.read(cron.expression)
     if interval := cron_words.interval(fields):
         return interval
@@ -176,6 +188,8 @@ def _check_zone(name: str, expression: str) -> None:
         _zone(name)
     except (KeyError, ValueError, OSError):  # what zoneinfo raises for names it cannot load
         reason = f"unknown tz {name!r}; {_zone_remedy(name)}"
+        from qflow.core import cron_fields
+
         raise cron_fields.refusal(expression, reason) from None
 
 

@@ -16,7 +16,9 @@ T = TypeVar("T")
 MAX_EVENT_BYTES: Final = 512 * 1024
 MAX_NAME: Final = 255
 RESERVED: Final = "qflow/"
-_INSTANCE: Final = re.compile(rf'"{re.escape(codec.TAG)}":"({"|".join(sorted(codec.CLASS_KINDS))})"')
+_INSTANCE: Final = re.compile(
+    rf'"{re.escape(codec.TAG)}":"({"|".join(sorted(codec.CLASS_KINDS))})"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,9 @@ class Event(Generic[T]):
             object.__setattr__(self, "data", {})
         check_name(self.name)
         if not isinstance(self.id, str) or len(self.id) > MAX_NAME:
-            raise EventError(f"event {self.name!r}: id must be text of at most {MAX_NAME} characters")
+            raise EventError(
+                f"event {self.name!r}: id must be text of at most {MAX_NAME} characters"
+            )
         if isinstance(self.ts, bool) or not isinstance(self.ts, int) or self.ts < 0:
             raise EventError(
                 f"event {self.name!r}: ts must be whole milliseconds since the epoch, not {self.ts!r}"
@@ -49,9 +53,7 @@ class Event(Generic[T]):
 def check_name(name: object) -> None:
     """Refuse a name that is not text, empty, too long or not printable, with an EventError."""
     if not isinstance(name, str) or not name:
-        raise EventError(
-            f'an event needs a name, such as "user/created"; got {name!r}'
-        )
+        raise EventError(f'an event needs a name, such as "user/created"; got {name!r}')
     if len(name) > MAX_NAME:
         raise EventError(f"event name {name[:40]!r}… has {len(name)} characters, over {MAX_NAME}")
     if not name.isprintable():

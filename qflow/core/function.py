@@ -6,7 +6,6 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from qflow.core.cron import Cron
@@ -129,6 +128,8 @@ def describe(function: Function[Any]) -> dict[str, Any]:
         "async": function.is_async,
         "source": source,
     }
+    from hashlib import sha256  # loads OpenSSL: only workers publish
+
     spec["version"] = sha256(repr(sorted(spec.items())).encode()).hexdigest()[:12]
     spec["file"], spec["line"] = file, first
     return spec

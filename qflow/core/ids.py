@@ -7,7 +7,6 @@ that library costs 45 ms there; a ULID is twenty lines.
 from __future__ import annotations
 
 from functools import lru_cache
-from hashlib import sha1
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
@@ -41,7 +40,11 @@ def step_hash(step: str) -> str:
 
     RQ allows only letters, digits, dash and underscore in a job id, and step ids may be anything.
     """
-    return sha1(step.encode("utf-8", "surrogatepass")).hexdigest()[:10] if step else ENTER
+    if not step:
+        return ENTER
+    from hashlib import sha1  # loads OpenSSL: producers need no step hash
+
+    return sha1(step.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def job_id(run: str, step: str, token: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from qflow.core.durations import Duration, to_ms, until_ms
 from qflow.errors import (
@@ -48,7 +48,9 @@ class Backoff:
         if isinstance(self.factor, bool) or not isinstance(self.factor, (int, float)):
             raise DefinitionError(f"Backoff(factor=) must be a number, not {self.factor!r}")
         if not 1 <= self.factor <= 1000:
-            raise DefinitionError(f"Backoff(factor=) must lie between 1 and 1000, not {self.factor}")
+            raise DefinitionError(
+                f"Backoff(factor=) must lie between 1 and 1000, not {self.factor}"
+            )
 
     def ceiling_ms(self, failures: int) -> int:
         """Return the longest delay after the `failures`-th failure (1 for the first)."""
@@ -57,8 +59,7 @@ class Backoff:
         return int(min(highest, grown))
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """How often and how soon a step or handler is tried again; `backoff` None is the default table."""
 
     retries: int = DEFAULT_RETRIES
@@ -66,22 +67,22 @@ class Policy:
     timeout_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TryAgain:
+class TryAgain(NamedTuple):
     """Another attempt after `delay_ms`."""
 
     delay_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(NamedTuple):
     """No further attempt."""
 
 
 def check_retries(value: object, where: str) -> int:
     """Return `value` if it is a whole number from 0 to 20; raise DefinitionError naming `where`."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRIES:
-        raise DefinitionError(f"{where}: retries must be a whole number from 0 to {MAX_RETRIES}, not {value!r}")
+        raise DefinitionError(
+            f"{where}: retries must be a whole number from 0 to {MAX_RETRIES}, not {value!r}"
+        )
     return value
 
 

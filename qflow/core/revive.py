@@ -13,7 +13,7 @@ from inspect import Parameter
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from qflow.core.richtypes import brief
+from qflow.core.tags import brief
 from qflow.errors import CodecError
 
 

@@ -19,17 +19,12 @@ from enum import Enum, Flag
 from functools import lru_cache
 from pathlib import PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from qflow.core.tags import CLASS_KINDS, TAG, Refused, Tag, brief, part
 from qflow.errors import CodecError
-
-TAG = "$qflow"
-MAX_BRIEF = 200
-
-Tag = dict[str, object]
-T = TypeVar("T")
 
 _PATHS: dict[str, type[PurePath]] = {
     cls.__name__: cls for cls in (PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
@@ -45,30 +40,6 @@ _REMEDIES: tuple[tuple[type, str], ...] = (
     (Iterator, "turn it into a list first"),
     (complex, "return a tuple of its real and imag"),
 )
-
-
-class Refused(Exception):  # noqa: N818 - a signal between the walk and encode(), never seen outside
-    """A value that cannot be stored; each level of the walk adds its piece to `path`."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
-        self.path: list[str] = []
-
-
-def part(tag: Tag, key: str, kind: type[T]) -> T:
-    """Return one part of a stored tag, which must be of that kind."""
-    value = tag.get(key)
-    if not isinstance(value, kind):
-        raise CodecError(f"a stored {tag[TAG]} is malformed: {key!r} is not a {kind.__name__}")
-    return value
-
-
-def brief(problem: object) -> str:
-    """Return a text as one line of bounded length, for an error message."""
-    line = " ".join(str(problem).split()).partition(" For further information visit")[0]
-    return line if len(line) <= MAX_BRIEF else f"{line[: MAX_BRIEF - 3]}..."
 
 
 def refusal(cls: type) -> Refused:
@@ -326,10 +297,6 @@ _CLASS_BUILDERS: dict[str, Callable[[Any, Tag], object]] = {
     "model": _build_model,
     "url": lambda cls, tag: cls(part(tag, "v", str)),
 }
-
-
-CLASS_KINDS = frozenset(_CLASS_BUILDERS)
-"""The tags that name a class."""
 
 
 def put_together(tag: Tag) -> object:

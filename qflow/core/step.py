@@ -78,9 +78,7 @@ class SyncStep:
         backoff: Backoff | None = None,
     ) -> SyncStep:
         """Return a step object whose `run` uses these instead of the function's own."""
-        return SyncStep(
-            self._frame, self._drive, self._options.changed(retries, timeout, backoff)
-        )
+        return SyncStep(self._frame, self._drive, self._options.changed(retries, timeout, backoff))
 
     @overload
     def run(
@@ -129,9 +127,7 @@ class Step:
         self, id: str, fn: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> R: ...
     @overload
-    async def run(
-        self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
+    async def run(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     async def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run `fn(*args, **kwargs)` once, remember its result under `id`, and return it.
 

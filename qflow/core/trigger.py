@@ -26,7 +26,9 @@ class EventTrigger:
     def __post_init__(self) -> None:
         name = self.event
         if not isinstance(name, str) or not name:
-            raise DefinitionError(f'a trigger needs an event name such as "user/created"; got {name!r}')
+            raise DefinitionError(
+                f'a trigger needs an event name such as "user/created"; got {name!r}'
+            )
         if len(name) > MAX_NAME:
             raise DefinitionError(f"trigger {name[:40]!r}… is longer than {MAX_NAME} characters")
         star = name.find("*")

@@ -65,7 +65,7 @@ def changes(before: Specs, after: Specs) -> str:
     removed = [id for id in before if id not in after]
     changed = [id for id in after if id in before and after[id]["version"] != before[id]["version"]]
     parts = ((added, "new"), (changed, "changed"), (removed, "removed"))
-    return "; ".join(f"{word}: {_listed(ids)}" for ids, word in parts if ids)
+    return "".join(f"; {word}: {_listed(ids)}" for ids, word in parts if ids)
 
 
 def in_words(trigger: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ class Console:
 
     def show(self, lines: list[str]) -> None:
         """Write a block as it is, for people; nothing where the log is JSON."""
-        if not self._as_json:
+        if lines and not self._as_json:
             self._put("\n".join(lines))
 
     def relay(self, process: str, line: str) -> None:
@@ -81,10 +81,6 @@ class Console:
             self.say(
                 process if process in _COLOURS else "dev", text.format_map(_Known(fields)), level
             )
-
-    def paint(self, text: str, process: str) -> str:
-        """Return `text` in the colour of a process, on a terminal."""
-        return self._paint(text, _COLOURS[process])
 
     def _named(self, process: str) -> str:
         return self._paint(f"{process:<9} ", _COLOURS.get(process, ""))

@@ -17,8 +17,8 @@ _LINES: Final = 12
 def summarise(output: Sequence[str], exit_code: int, folder: Path) -> tuple[str, list[str]]:
     """Return a one-line reason and the lines that show it, from what a failed worker said.
 
-    A traceback begins with its first frame in `folder`, leaves out qflow and the import system, and
-    names files as seen from `folder`.
+    Of a traceback, the last frames in `folder` are shown and the one that raised, unless that is
+    qflow's or the import system's; files are named as seen from `folder`.
     """
     lines = [line for line in output if line.strip()]
     if _TRACEBACK not in lines:
@@ -26,13 +26,13 @@ def summarise(output: Sequence[str], exit_code: int, folder: Path) -> tuple[str,
         return last.removeprefix("error: "), before
     start = len(lines) - 1 - lines[::-1].index(_TRACEBACK)
     frames, error = _split(lines[start + 1 :])
-    users = [at for at, frame in enumerate(frames) if _is_in(frame[0], folder)]
-    place = _place(frames[users[-1]][0], folder) if users else ""
+    users = [frame for frame in frames if _is_in(frame[0], folder)]
+    place = _place(users[-1][0], folder) if users else ""
     summary = next((line for line in error if not line.startswith(" ")), f"exit code {exit_code}")
-    kept = [frame for frame in frames[users[0] if users else 0 :] if not _is_machinery(frame[0])]
-    shown = [
-        line for frame in kept[-_FRAMES:] for line in (_shorten(frame[0], folder), *frame[1:])
-    ]
+    kept = users[-_FRAMES:]
+    if frames and frames[-1] not in kept and not _is_machinery(frames[-1][0]):
+        kept.append(frames[-1])
+    shown = [line for frame in kept for line in (_shorten(frame[0], folder), *frame[1:])]
     return (f"{place}: {summary}" if place else summary), [*shown, *error][-_LINES:]
 
 

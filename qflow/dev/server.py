@@ -25,14 +25,13 @@ from qflow.dev.embedded import Embedded
 from qflow.dev.inbox import Inbox
 from qflow.dev.watch import Watcher
 from qflow.dev.workers import GRACE_MS, Workers
-from qflow.errors import QflowError, RedisUnavailable, UsageError
+from qflow.errors import QflowError, RedisBusy, RedisError, RedisUnavailable, UsageError
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.telemetry import attach, detach
 
 _LOOK_S: Final = 0.2
 _LEAD_MS: Final = 3000
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_dev(settings: Settings) -> int:
@@ -43,7 +42,11 @@ def run_dev(settings: Settings) -> int:
     """
     inbox = Inbox()
     dev = Dev(settings, _folder(settings.path), inbox)
-    before = {number: signal.signal(number, inbox.on_signal) for number in _SIGNALS}
+    before = {
+        number: signal.signal(number, inbox.on_signal)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN  # nohup
+    }
     try:
         dev.start()
         dev.serve()
@@ -96,8 +99,9 @@ class Dev:
                 self._console.say("redis", "goes on from a qflow dev that was killed")
         else:
             self._await_redis()
+        connection = Redis(self._url), self._keys
         workers = Workers(
-            self._folder, self._environ, (Redis(self._url), self._keys), self._inbox, self._console
+            self._folder, self._environ, self._tend_redis, connection, self._inbox, self._console
         )
         self._workers = workers
         self._watcher = Watcher(self._folder, self._inbox.on_change)
@@ -118,9 +122,7 @@ class Dev:
             if self._inbox.has_changes:
                 self._reload(workers)
             workers.mend()
-            if self._embedded is not None and not self._embedded.alive():
-                self._console.say("redis", "ended by itself; starting it again", logging.WARNING)
-                self._embedded.restart(self._inbox.stopping)
+            self._tend_redis()
 
     def stop(self) -> None:
         """Stop everything, the worker first and Redis last."""
@@ -145,13 +147,19 @@ class Dev:
         while not self._inbox.stopping():
             try:
                 redis.call("PING")
-            except RedisUnavailable as error:
+            except (RedisUnavailable, RedisBusy) as error:
                 if not waiting:
                     self._console.say("redis", f"{error}; waiting for it", logging.WARNING)
                 waiting = True
                 self._inbox.take_in(_LOOK_S)
             else:
                 return
+
+    def _tend_redis(self) -> None:
+        """Start our own Redis again if it died."""
+        if self._embedded is not None and not self._embedded.alive():
+            self._console.say("redis", "ended by itself; starting it again", logging.WARNING)
+            self._embedded.restart(self._inbox.stopping)
 
     def _environ(self) -> dict[str, str]:
         """Return the environment of a worker: our settings, whatever they came from."""
@@ -184,9 +192,9 @@ class Dev:
         from qflow.dev.banner import changes
 
         before, self._functions = self._functions, self._published()
-        what = changes(before, self._functions) or "functions as before"
+        what = changes(before, self._functions)
         files = ", ".join(changed[:3]) + (" and others" if len(changed) > 3 else "")
-        self._console.say("dev", f"reloaded {files} in {time.monotonic() - began:.1f} s; {what}")
+        self._console.say("dev", f"reloaded {files} in {time.monotonic() - began:.1f} s{what}")
 
     def _say_hello(self) -> None:
         """Start routing, now that there are functions to route to, and say what is there."""
@@ -226,4 +234,8 @@ class Dev:
         from qflow.dev.banner import of_folder
         from qflow.store.directory import functions
 
-        return of_folder(functions(Redis(self._url), self._keys)[1], self._folder)
+        try:
+            specs = functions(Redis(self._url), self._keys)[1]
+        except RedisError:  # on its way back; this is only to be told of
+            return self._functions
+        return of_folder(specs, self._folder)

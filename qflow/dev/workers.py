@@ -34,12 +34,14 @@ class Workers:
         self,
         folder: Path,
         environ: Callable[[], Mapping[str, str]],
+        tend: Callable[[], None],
         redis: tuple[Redis, Keys],
         inbox: Inbox,
         console: Console,
     ) -> None:
         self._folder = folder
         self._environ = environ
+        self._tend = tend  # what a worker needs to come up, first of all Redis
         self._redis, self._keys = redis
         self._inbox = inbox
         self._console = console
@@ -121,6 +123,7 @@ class Workers:
                     fresh.release()
                     return True
             self._inbox.take_in(_POLL_S)
+            self._tend()
         if fresh.exit_code is not None:
             self._explain(fresh, fresh.exit_code)
         fresh.kill()

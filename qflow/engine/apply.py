@@ -65,7 +65,11 @@ def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Reten
         case Again(step, attempt, deaths, delay_ms, error):
             after = lane.next("d", step, attempt, deaths)
             wait = Wait(
-                delay_ms, 0, held.attempt if step else attempt, _exc_info(error), _retry_note(effect)
+                delay_ms,
+                0,
+                held.attempt if step else attempt,
+                _exc_info(error),
+                _retry_note(effect),
             )
             return Applied(delay(held, lane, after, written(done), wait), after, True)
         case Complete(output):
@@ -79,7 +83,9 @@ def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Reten
     raise AssertionError(f"no script carries out {effect!r}")
 
 
-def give_back(held: Held, lane: Lane, done: Done | None, next_step: Open, *, front: bool) -> Applied:
+def give_back(
+    held: Held, lane: Lane, done: Done | None, next_step: Open, *, front: bool
+) -> Applied:
     """Return how a run is handed to any worker before its next step."""
     after = lane.next("q", next_step.step, next_step.attempt, next_step.deaths)
     return Applied(giveback(held, lane, after, written(done), front=front), after, True)

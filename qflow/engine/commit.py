@@ -16,7 +16,7 @@ from qflow.store.redis import Redis
 from qflow.store.script import Call, run_all
 
 
-_LEADERS: Final = int(__import__("os").environ.get("L","2"))
+_LEADERS: Final = int(__import__("os").environ.get("L", "2"))
 
 
 class _Item:
@@ -91,7 +91,9 @@ class Committer:
             idle = self._leaders < _LEADERS
             self._leaders += idle
             if idle and self._thread is None:
-                self._thread = threading.Thread(target=self._run_errands, name="commit", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run_errands, name="commit", daemon=True
+                )
                 self._thread.start()
         if idle:
             self._errand.release()

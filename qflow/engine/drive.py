@@ -143,7 +143,9 @@ def _execute(engine: Engine, effect: Execute) -> Answer:
                 value = call.fn(*call.args, **call.kwargs)
             finally:
                 inside_step.reset(mark)
-            if type(value) not in _PLAIN and isawaitable(value):  # a lambda or partial around an async function
+            if type(value) not in _PLAIN and isawaitable(
+                value
+            ):  # a lambda or partial around an async function
                 value = _await_on_loop(engine, effect, value)
     except Suspend:
         raise
@@ -190,7 +192,9 @@ def _run_bounded(effect: Execute) -> Any:
             future.set_exception(error)
 
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(work,), name=f"step {effect.step}", daemon=True).start()
+    threading.Thread(
+        target=context.run, args=(work,), name=f"step {effect.step}", daemon=True
+    ).start()
     try:
         return future.result(call.timeout_ms / 1000)
     except concurrent.futures.TimeoutError:

@@ -48,7 +48,9 @@ def read_entry(entry: Entry) -> Accepted | Rejected:
         name = _text(fields.get(b"name", b""), "name")
         check_name(name)
         if name.startswith(RESERVED):
-            raise _Malformed(f"name {name!r} is reserved: names beginning {RESERVED!r} are qflow's own")
+            raise _Malformed(
+                f"name {name!r} is reserved: names beginning {RESERVED!r} are qflow's own"
+            )
         event_id = _text(fields.get(b"id", b""), "id") or entry.id
         if len(event_id) > MAX_NAME:
             raise _Malformed(f"id has {len(event_id)} characters, over {MAX_NAME}")

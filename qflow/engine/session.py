@@ -89,7 +89,9 @@ class Session:
         if isinstance(effect, Open):
             if self._terms.draining() or self._terms.yields(self.started):
                 front = self._terms.draining()
-                return self._write(give_back(self.held, self._lane, self._done, effect, front=front))
+                return self._write(
+                    give_back(self.held, self._lane, self._done, effect, front=front)
+                )
             if self._done is None and effect.deaths == 0:
                 applied = apply(effect, self.held, self._lane, None, self._terms.keep)
                 self._lane = applied.lane
@@ -99,7 +101,9 @@ class Session:
         if isinstance(effect, (Again, Fail)):
             self.failed_job = self._lane.token, effect.error
         if isinstance(effect, Again) and effect.step:
-            self._tell(effect.step, effect.attempt - 1, "retry", effect.ended_ms - effect.started_ms)
+            self._tell(
+                effect.step, effect.attempt - 1, "retry", effect.ended_ms - effect.started_ms
+            )
         return self._write(apply(effect, self.held, self._lane, self._done, self._terms.keep))
 
     def settle(self, replies: Sequence[Any]) -> None:

@@ -59,7 +59,9 @@ def run_step() -> str:
     if not reply:
         return "superseded: the run has moved on"
     stopped = threading.Event()
-    beat = threading.Thread(target=_keep_lease, args=(redis, keys, worker, options, stopped), daemon=True)
+    beat = threading.Thread(
+        target=_keep_lease, args=(redis, keys, worker, options, stopped), daemon=True
+    )
     beat.start()
     try:
         return _execute(redis, keys, options, claimed(reply), reply[4], settings.path)
@@ -69,7 +71,9 @@ def run_step() -> str:
         run(redis, lease.rescue(keys, worker, options.ttl_s, leaving=True))
 
 
-def _execute(redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms: int, path: str) -> str:
+def _execute(
+    redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms: int, path: str
+) -> str:
     function = _functions(path).get(taken.fields.get("fn", ""))
     if function is None:
         raise QflowError(
@@ -77,7 +81,12 @@ def _execute(redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms:
             "or set QFLOW_PATH"
         )
     held = Held(
-        keys, taken.run, function.id, int(taken.fields.get("attempt", "0")), options.ttl_s, options.wip_ttl_s
+        keys,
+        taken.run,
+        function.id,
+        int(taken.fields.get("attempt", "0")),
+        options.ttl_s,
+        options.wip_ttl_s,
     )
     first = taken.lane.token
     session: Session
@@ -85,7 +94,9 @@ def _execute(redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms:
     def one_step_done(_since: float) -> bool:
         return session.stepped
 
-    session = Session(held, taken.lane, Terms(options.keep, one_step_done, lambda: False, lambda: None))
+    session = Session(
+        held, taken.lane, Terms(options.keep, one_step_done, lambda: False, lambda: None)
+    )
     engine = Engine(Committer(redis), Clock(now_ms), LoopThread("rq"))
     effect = _enter(engine, function, taken, session)
     failed = session.failed_job
@@ -94,7 +105,9 @@ def _execute(redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms:
     return type(effect).__name__.lower() if effect is not None else "handed on"
 
 
-def _enter(engine: Engine, function: Function[Any], taken: Claimed, session: Session) -> Effect | None:
+def _enter(
+    engine: Engine, function: Function[Any], taken: Claimed, session: Session
+) -> Effect | None:
     entry = prepare(engine, function, taken, session, logger_for())
     doom = doomed(taken)
     try:
@@ -118,7 +131,9 @@ def _async_line(engine: Engine, session: Session) -> AsyncLine:
     return asyncio.run_coroutine_threadsafe(make(), engine.loops.loop()).result()
 
 
-def _keep_lease(redis: Redis, keys: Keys, worker: str, options: Options, stopped: threading.Event) -> None:
+def _keep_lease(
+    redis: Redis, keys: Keys, worker: str, options: Options, stopped: threading.Event
+) -> None:
     while not stopped.wait(options.lease_ms / 3000):
         seconds, _ = redis.call("TIME")
         redis.call("ZADD", keys.leases, "XX", int(seconds) * 1000 + options.lease_ms, worker)

@@ -25,14 +25,18 @@ def load(path: str) -> tuple[dict[str, Function[Any]], list[App]]:
     if not folder.is_dir():
         raise UsageError(f"no folder of functions at {path!r}: create it, or name another as PATH")
     if not folder.name.isidentifier():
-        raise UsageError(f"folder {folder.name!r} cannot be imported: its name must be a Python identifier")
+        raise UsageError(
+            f"folder {folder.name!r} cannot be imported: its name must be a Python identifier"
+        )
     if str(folder.parent) not in sys.path:
         sys.path.insert(0, str(folder.parent))
     apps: list[App] = []
     for name in sorted(_modules(folder)):
         module = importlib.import_module(name)
         _check_origin(module, folder)
-        apps += [value for value in vars(module).values() if isinstance(value, App) and value not in apps]
+        apps += [
+            value for value in vars(module).values() if isinstance(value, App) and value not in apps
+        ]
     functions: dict[str, Function[Any]] = {}
     for app in apps:
         for function in app.functions.values():

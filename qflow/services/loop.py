@@ -31,7 +31,9 @@ class LoopThread:
             with self._lock:
                 if self._loop is None:
                     loop = asyncio.new_event_loop()
-                    self._thread = threading.Thread(target=loop.run_forever, name="loop", daemon=True)
+                    self._thread = threading.Thread(
+                        target=loop.run_forever, name="loop", daemon=True
+                    )
                     self._thread.start()
                     self._loop = loop
         return self._loop

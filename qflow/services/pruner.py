@@ -24,7 +24,9 @@ class Pruner(Service):
 
     kind = "pruner"
 
-    def __init__(self, redis: Redis, keys: Keys, retention_ms: int, event_retention_ms: int) -> None:
+    def __init__(
+        self, redis: Redis, keys: Keys, retention_ms: int, event_retention_ms: int
+    ) -> None:
         super().__init__()
         self._redis = redis
         self._keys = keys

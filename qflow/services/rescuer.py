@@ -34,7 +34,9 @@ class Rescuer(Service):
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         for worker in lease.lapsed(self._redis, self._keys, now_ms):
             crashpoints.reach("rescuer.before")
-            returned = run(self._redis, lease.rescue(self._keys, worker, self._ttl_s, leaving=False))
+            returned = run(
+                self._redis, lease.rescue(self._keys, worker, self._ttl_s, leaving=False)
+            )
             crashpoints.reach("rescuer.after")
             if returned >= 0:
                 emit("worker.died", worker=worker, returned=returned)

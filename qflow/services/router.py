@@ -85,13 +85,18 @@ class Router(Service):
 
     def stop(self) -> None:
         """Leave the group: unacknowledged entries stay with it for others to take over."""
-        pending = self._redis.call("XPENDING", self._keys.events, stream.GROUP, "-", "+", 1, self.name)
+        pending = self._redis.call(
+            "XPENDING", self._keys.events, stream.GROUP, "-", "+", 1, self.name
+        )
         if not pending:
             self._redis.call("XGROUP", "DELCONSUMER", self._keys.events, stream.GROUP, self.name)
 
     def _refresh(self) -> None:
         version, specs = directory.functions(self._redis, self._keys)
-        names = ((fn, [t["event"] for t in spec["triggers"] if "event" in t]) for fn, spec in specs.items())
+        names = (
+            (fn, [t["event"] for t in spec["triggers"] if "event" in t])
+            for fn, spec in specs.items()
+        )
         self._catalogue = Catalogue(version, index_by_name(names), specs)
 
     def _announce(self) -> None:
@@ -122,11 +127,15 @@ class Router(Service):
         if isinstance(item, Rejected):
             return stream.reject(self._keys, item.entry, item.reason)
         starts = [
-            stream.Start(spec["id"], ulid(item.entry_ms, os.urandom(10)), spec["version"], spec["app"])
+            stream.Start(
+                spec["id"], ulid(item.entry_ms, os.urandom(10)), spec["version"], spec["app"]
+            )
             for spec in self._catalogue.matching(item.name)
         ]
         event = (item.event_id, item.text)
-        return stream.start(self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts)
+        return stream.start(
+            self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts
+        )
 
     def _tell(self, item: Accepted, created: int) -> None:
         matching = self._catalogue.matching(item.name)

@@ -40,7 +40,9 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         Service.__init__(self)
         self.scheduled_jobs_key = keys.scheduled
         name = self.name
-        RQScheduler.__init__(self, keys.queue_name, connection=redis.client(), interval=1, name=name)
+        RQScheduler.__init__(
+            self, keys.queue_name, connection=redis.client(), interval=1, name=name
+        )
         self._redis = redis
         self._keys = keys
         self._ttl_s = ttl_s
@@ -86,7 +88,9 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
                 next_ms.append(self._fire(member, cron, spec, handled[member], now_ms))
         return min(next_ms, default=-1)
 
-    def _fire(self, member: str, cron: Cron, spec: dict[str, Any], last_ms: int, now_ms: int) -> int:
+    def _fire(
+        self, member: str, cron: Cron, spec: dict[str, Any], last_ms: int, now_ms: int
+    ) -> int:
         """Handle one schedule's ticks since `last_ms`; return when it is to be looked at next."""
         seed = f"{spec['id']}|{cron.key}"
         horizon = now_ms
@@ -99,7 +103,9 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
             last_ms = tick_ms
         return following
 
-    def _start(self, member: str, cron: Cron, spec: dict[str, Any], times: tuple[int, int, int]) -> None:
+    def _start(
+        self, member: str, cron: Cron, spec: dict[str, Any], times: tuple[int, int, int]
+    ) -> None:
         last_ms, tick_ms, at_ms = times
         event_id = f"cron:{cron.key}:{tick_ms}"
         data = {"cron": cron.expression, "tz": cron.tz, "scheduled_ms": tick_ms, "fire_ms": at_ms}
@@ -107,7 +113,9 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         start = Start(spec["id"], ulid(at_ms, os.urandom(10)), spec["version"], spec["app"])
         step = timer.Tick(member, last_ms, tick_ms, str(tick_ms))
         crashpoints.reach("scheduler.before_tick")
-        reply = run(self._redis, timer.tick(self._keys, self._token, step, start, event, self._ttl_s))
+        reply = run(
+            self._redis, timer.tick(self._keys, self._token, step, start, event, self._ttl_s)
+        )
         crashpoints.reach("scheduler.after_tick")
         if reply == 1:
             emit("cron.fired", function=spec["id"], tick=tick_ms)

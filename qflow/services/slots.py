@@ -44,7 +44,9 @@ class Plan:
 class Slots:
     """Places in which runs execute; a place is taken from claim to letting go."""
 
-    def __init__(self, engine: Engine, count: int, plan: Plan, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    def __init__(
+        self, engine: Engine, count: int, plan: Plan, loop: Callable[[], asyncio.AbstractEventLoop]
+    ) -> None:
         self._engine = engine
         self._plan = plan
         self._loop = loop
@@ -139,7 +141,9 @@ class Slots:
             self.active[claimed.run] = Active(session, line, time.monotonic())
             if function is None:
                 emit("function.unknown", function=claimed.fields.get("fn", ""), run=claimed.run)
-                line.send(session.plan_postpone(_UNKNOWN_DELAY_MS, "no worker here knows its function"))
+                line.send(
+                    session.plan_postpone(_UNKNOWN_DELAY_MS, "no worker here knows its function")
+                )
             elif (doom := doomed(claimed)) is not None:
                 line.write(effect := doom)
             else:
@@ -166,7 +170,9 @@ class Slots:
             if (doom := doomed(claimed)) is not None:
                 await line.write(effect := doom)
             else:
-                effect = await run_async(self._engine, self._entry(function, claimed, session), line)
+                effect = await run_async(
+                    self._engine, self._entry(function, claimed, session), line
+                )
         except Suspend:
             pass
         except Exception as error:  # noqa: BLE001  # the beat gives the run back; the loop must go on
@@ -195,7 +201,13 @@ class Slots:
             error = "" if isinstance(effect, Complete) else getattr(effect, "error", "")
             self.ended[status == "failed"] += 1
             if status == "completed" or type(effect).__name__ == "Fail":
-                emit("run.ended", function=session.held.function, run=claimed.run, status=status, error=error)
+                emit(
+                    "run.ended",
+                    function=session.held.function,
+                    run=claimed.run,
+                    status=status,
+                    error=error,
+                )
         following = session.followed
         if isinstance(following, list) and following:
             return received(self._engine, read_claimed(following[0]))

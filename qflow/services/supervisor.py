@@ -73,7 +73,12 @@ def run_worker(settings: Settings) -> int:
     redis, keys = connect(settings, stop)
     check_redis(redis)
     for app in apps:
-        publish(redis, keys, app.functions.values(), f"{app.name}:{os.path.basename(os.path.abspath(settings.path))}")
+        publish(
+            redis,
+            keys,
+            app.functions.values(),
+            f"{app.name}:{os.path.basename(os.path.abspath(settings.path))}",
+        )
     worker = Worker(redis, keys, functions, worker_options(settings), logger_for())
     clean = worker.run(stop)
     sys.stdout.flush()
@@ -127,9 +132,13 @@ def stop_on_signals() -> threading.Event:
 def check_redis(redis: Redis) -> None:
     """Wait for Redis, and refuse one that is too old."""
     info = redis.call("INFO", "server").decode()
-    version = next((line[14:] for line in info.splitlines() if line.startswith("redis_version:")), "0")
+    version = next(
+        (line[14:] for line in info.splitlines() if line.startswith("redis_version:")), "0"
+    )
     if tuple(int(part) for part in version.split(".")[:2]) < (6, 2):
-        raise QflowError(f"Redis at {redis.target.shown} is {version}; qflow needs 6.2 or newer: upgrade it")
+        raise QflowError(
+            f"Redis at {redis.target.shown} is {version}; qflow needs 6.2 or newer: upgrade it"
+        )
 
 
 def _ttl_s(settings: Settings) -> int:
@@ -145,7 +154,8 @@ def _run_services(
     check_redis(redis)
     services = compose(settings, redis, keys)
     threads = [
-        threading.Thread(target=service.run, args=(stop,), name=service.kind) for service in services
+        threading.Thread(target=service.run, args=(stop,), name=service.kind)
+        for service in services
     ]
     for thread in threads:
         thread.start()

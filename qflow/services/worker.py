@@ -87,7 +87,12 @@ class Worker:
         for name, target in (("beat", self._keep_beating), ("flush", self._keep_flushing)):
             threading.Thread(target=target, name=name, daemon=True).start()
         threading.Thread(target=self._watch_stop, args=(stop,), name="stop", daemon=True).start()
-        emit("worker.started", worker=self.name, functions=len(self._functions), slots=self.slots.count)
+        emit(
+            "worker.started",
+            worker=self.name,
+            functions=len(self._functions),
+            slots=self.slots.count,
+        )
         while not stop.is_set():
             try:
                 self._claim_once()
@@ -123,7 +128,9 @@ class Worker:
         fields = taken.fields
         attempt = int(fields.get("attempt", "0"))
         options = self._options
-        return Held(self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s)
+        return Held(
+            self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s
+        )
 
     def _yields(self, since: float) -> bool:
         """Whether a run has used its time slice while others may be waiting for a place."""
@@ -143,11 +150,19 @@ class Worker:
     def _beat(self, *, first: bool) -> None:
         ended, self.slots.ended = self.slots.ended, [0, 0, 0.0]
         running = [active.session.job for active in list(self.slots.active.values())]
-        pulse = lease.Pulse("busy" if running else "idle", int(ended[0]), int(ended[1]), ended[2], running)
-        who = lease.Identity(
-            self.name, socket.gethostname(), os.getpid(), self._options.version, platform.python_version()
+        pulse = lease.Pulse(
+            "busy" if running else "idle", int(ended[0]), int(ended[1]), ended[2], running
         )
-        call = lease.beat(self._keys, who, self._options.lease_ms, self._options.wip_ttl_s, pulse, first=first)
+        who = lease.Identity(
+            self.name,
+            socket.gethostname(),
+            os.getpid(),
+            self._options.version,
+            platform.python_version(),
+        )
+        call = lease.beat(
+            self._keys, who, self._options.lease_ms, self._options.wip_ttl_s, pulse, first=first
+        )
         now_ms, *held = run(self._redis, call)
         emit("loop.ticked", loop="beat")
         if now_ms == -1:
@@ -163,7 +178,9 @@ class Worker:
         lasting = orphans & self._orphans
         self._orphans = orphans - lasting
         for run_id in lasting:
-            call = lease.rescue(self._keys, self.name, self._options.ttl_s, leaving=True, only=run_id)
+            call = lease.rescue(
+                self._keys, self.name, self._options.ttl_s, leaving=True, only=run_id
+            )
             run(self._redis, call)
 
     def _keep_flushing(self) -> None:

@@ -11,7 +11,9 @@ from qflow.store.redis import Redis
 from qflow.store.script import Call
 
 
-def publish(keys: Keys, publisher: str, specs: Sequence[Mapping[str, Any]], schedules: Sequence[str]) -> Call:
+def publish(
+    keys: Keys, publisher: str, specs: Sequence[Mapping[str, Any]], schedules: Sequence[str]
+) -> Call:
     """Publish all functions of `publisher`; those it published before and lacks now are removed."""
     flat = [part for spec in specs for part in (spec["id"], json.dumps(spec, sort_keys=True))]
     return Call(
@@ -31,7 +33,9 @@ def functions(redis: Redis, keys: Keys) -> tuple[str, dict[str, dict[str, Any]]]
     return (version or b"0").decode(), specs
 
 
-def announce(redis: Redis, keys: Keys, kind: str, name: str, facts: Mapping[str, object], ttl_s: int) -> None:
+def announce(
+    redis: Redis, keys: Keys, kind: str, name: str, facts: Mapping[str, object], ttl_s: int
+) -> None:
     """Say that a router or scheduler is alive."""
     key = keys.process(kind, name)
     flat = [part for pair in facts.items() for part in (pair[0], str(pair[1]))]

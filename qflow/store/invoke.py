@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from qflow.store.keys import RQ, Keys
-from qflow.store.run import JOB_DATA
+from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.script import Call
 from qflow.store.stream import Start
 

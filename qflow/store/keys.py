@@ -16,6 +16,13 @@ from typing import Final
 RQ: Final = "rq"
 """Prefix of RQ's keys."""
 
+JOB_DATA: Final = (
+    b"x\x9ck`\x9d\xaa\xc6\x00\x01\x1a=\xd2\x85i9\xf9\xe5z\xc5\xa9Ee\x99\xc9\xa9\xc5"
+    b"zY\xf9IzE\xa5y\xf1\xc5%\xa9\x05S\xfc4k\xa7\x94L\xd1\x03\x00U~\x10$"
+)
+"""The payload of every job: RQ's form of a call of `qflow.services.job.run_step()`. A constant, so
+that nothing of qflow's is ever serialised for RQ, and a contract test compares it with RQ's own."""
+
 
 class Keys:
     """The keys of one namespace."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from qflow.store.keys import RQ, Keys
+from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.redis import Redis
-from qflow.store.run import JOB_DATA
 from qflow.store.script import Call, run
 
 
@@ -31,7 +30,9 @@ class Pulse(NamedTuple):
     running: Sequence[str]
 
 
-def beat(keys: Keys, who: Identity, lease_ms: int, wip_ttl_s: int, pulse: Pulse, *, first: bool) -> Call:
+def beat(
+    keys: Keys, who: Identity, lease_ms: int, wip_ttl_s: int, pulse: Pulse, *, first: bool
+) -> Call:
     """Register a worker (`first`) or renew its lease."""
     worker = who.worker
     return Call(

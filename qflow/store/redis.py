@@ -29,7 +29,15 @@ _MISSING: Final = object()
 _TIMEOUT_S: Final = 10.0
 _PAUSE_S: Final = 0.25
 _WAITING_MENDS: Final = (
-    "LOADING", "OOM", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MISCONF", "NOREPLICAS",
+    "LOADING",
+    "OOM",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "BUSY",
+    "MISCONF",
+    "NOREPLICAS",
 )
 _REMEDIES: Final = {
     "OOM": "Redis is out of memory: raise maxmemory or free keys",

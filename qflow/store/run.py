@@ -7,15 +7,8 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from qflow.core.ids import job_id
-from qflow.store.keys import RQ, Keys
+from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.script import Call
-
-JOB_DATA: Final = (
-    b'x\x9ck`\x9d\xaa\xc6\x00\x01\x1a=\xd2\x85i9\xf9\xe5z\xc5\xa9Ee\x99\xc9\xa9\xc5'
-    b'zY\xf9IzE\xa5y\xf1\xc5%\xa9\x05S\xfc4k\xa7\x94L\xd1\x03\x00U~\x10$'
-)
-"""The payload of every job: RQ's form of a call of `qflow.services.job.run_step()`. A constant, so
-that nothing of qflow's is ever serialised for RQ, and a contract test compares it with RQ's own."""
 
 NO_TIMEOUT: Final = -1
 
@@ -38,7 +31,14 @@ class Lane(NamedTuple):
     def record(self) -> str:
         """The text in the run hash."""
         return "|".join(
-            (self.state, str(self.token), str(self.attempt), str(self.deaths), self.worker, self.step)
+            (
+                self.state,
+                str(self.token),
+                str(self.attempt),
+                str(self.deaths),
+                self.worker,
+                self.step,
+            )
         )
 
     @classmethod
@@ -201,7 +201,9 @@ def claimed(reply: list[Any]) -> Claimed:
     """Read one element of the reply of `claim`."""
     job, record, fields, steps = reply[:4]
     job_text = job.decode()
-    return Claimed(job_text, Lane.parse(_text(record)), job_text[:26], _pairs(fields), _pairs(steps))
+    return Claimed(
+        job_text, Lane.parse(_text(record)), job_text[:26], _pairs(fields), _pairs(steps)
+    )
 
 
 def _text(raw: bytes) -> str:

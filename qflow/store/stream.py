@@ -7,9 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from qflow.core.event import Event, encode_data
 from qflow.errors import RedisRefused
-from qflow.store.keys import RQ, Keys
+from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.redis import Redis
-from qflow.store.run import JOB_DATA
 from qflow.store.script import Call
 
 GROUP: Final = "router"
@@ -73,12 +72,24 @@ def reclaim(redis: Redis, keys: Keys, consumer: str, idle_ms: int, count: int) -
     return _entries(reply[1])
 
 
-def start(keys: Keys, entry: str, version: str, event: tuple[str, str], ttl_s: int, runs: Sequence[Start]) -> Call:
+def start(
+    keys: Keys, entry: str, version: str, event: tuple[str, str], ttl_s: int, runs: Sequence[Start]
+) -> Call:
     """Create the runs of one event (its id and text) and acknowledge its entry."""
     return Call(
         "start",
         (keys.events, keys.functions_version, keys.rq_queues, keys.wake),
-        (keys.ns, RQ, GROUP, entry, version, *event, JOB_DATA, ttl_s, *(part for run in runs for part in run)),
+        (
+            keys.ns,
+            RQ,
+            GROUP,
+            entry,
+            version,
+            *event,
+            JOB_DATA,
+            ttl_s,
+            *(part for run in runs for part in run),
+        ),
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from qflow.store.keys import RQ, Keys
+from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.redis import Redis
-from qflow.store.run import JOB_DATA
 from qflow.store.script import Call, run
 from qflow.store.stream import Start
 

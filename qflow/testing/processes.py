@@ -193,13 +193,20 @@ class Qflow:
         redis = Redis(self.env["QFLOW_REDIS_URL"])
         kind, pid = process.args[0], str(process.pid)
         try:
-            leases, holder = redis.pipeline(
-                [("ZRANGE", keys.leases, 0, -1), ("HGET", keys.leader, "holder")]
+            leases, holder, known, version, group = redis.pipeline(
+                [
+                    ("ZRANGE", keys.leases, 0, -1),
+                    ("HGET", keys.leader, "holder"),
+                    ("KEYS", keys.process(kind, "*")),
+                    ("EXISTS", keys.functions_version),
+                    ("EXISTS", keys.events),
+                ]
             )
-            known = redis.call("KEYS", keys.process(kind, "*"))
         except RedisError:
             return False
         finally:
             redis.close()
+        if kind == "router" and group and not version:
+            return True  # it waits for the first functions, quietly
         names = leases if kind == "worker" else [*known, holder or b""]
         return any(name.decode().split(".")[-2:-1] == [pid] for name in names)

@@ -1,0 +1,24 @@
+"""What the functions are told by their environment: end points, tokens, passwords.
+
+Read inside steps, when it is needed: a worker starts without the variables of functions that it
+never runs, and a run says clearly which one it lacks.
+"""
+
+from __future__ import annotations
+
+import os
+
+from qflow import NonRetriableError
+
+
+def required(name: str, meaning: str) -> str:
+    """Return the environment variable `name`; where it is empty, end the step and say what to set."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise NonRetriableError(f"{name} is not set: set it to {meaning}, and restart the worker")
+    return value
+
+
+def optional(name: str, default: str = "") -> str:
+    """Return the environment variable `name`, or `default` where it is empty."""
+    return os.environ.get(name, "").strip() or default
