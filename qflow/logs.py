@@ -23,7 +23,7 @@ from qflow.core.replay import inside_step
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
 _RUN: Final = "run {run} {function}"
-_STEP: Final = _RUN + "/{step}"
+_STEP: Final = "run {run} {place}"
 
 LINES: Final[Mapping[str, tuple[int, str]]] = {
     "event.received": (DEBUG, "{count} events read"),
@@ -132,7 +132,7 @@ def log_sink(name: str, fields: Mapping[str, Any]) -> None:
     found = found or LINES.get(name)
     if found is None or found[0] < _output.level:
         return
-    shown = {key: _shown(value) for key, value in fields.items() if value is not None}
+    shown = {key: _shown(value) for key, value in fields.items() if value not in (None, "")}
     _output.write(found[0], name, found[1].format_map(_Filled(shown)), shown)
 
 
@@ -213,6 +213,8 @@ class _Filled(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         if key == "after":
             return f" in {_span(self['seconds'])}" if "seconds" in self else ""
+        if key == "place":
+            return "/".join(str(self[part]) for part in ("function", "step") if part in self)
         if key == "why":
             return f": {self['error']}" if self.get("error") else ""
         return _span(self["seconds"]) if key == "blocked" and "seconds" in self else "?"

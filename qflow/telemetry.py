@@ -17,7 +17,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "event.unmatched": "name, id",
     "run.created": "function, count",
     "run.claimed": "function, run, queue_wait_s, event_to_start_s (first claim only, else None)",
-    "run.ended": "function, run, status, error",
+    "run.ended": "function, run, status, seconds, error",
     "step.ended": "function, run, step, attempt, outcome (ok, retry, failed), seconds, error",
     "commit.fenced": "function, run, step, attempt",
     "worker.started": "worker, functions, slots",

@@ -33,7 +33,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    """qflow's client of `redis_server`, which is empty."""
+    """A client of `redis_server`, which is empty."""
     client = Redis(redis_server.url)
     client.call("FLUSHALL")
     yield client

@@ -12,7 +12,7 @@ from qflow import NonRetriableError
 
 
 def required(name: str, meaning: str) -> str:
-    """Return the environment variable `name`; where it is empty, end the step and say what to set."""
+    """Return the environment variable `name`; an empty one ends the step, saying what to set."""
     value = os.environ.get(name, "").strip()
     if not value:
         raise NonRetriableError(f"{name} is not set: set it to {meaning}, and restart the worker")

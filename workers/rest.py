@@ -1,4 +1,4 @@
-"""REST services over HTTP: their errors sorted into those that waiting mends and those it does not."""
+"""REST services over HTTP, with their errors sorted: which does waiting mend, which not."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Service:
             found = error.errors(include_url=False)[0]
             place = ".".join(map(str, found["loc"]))
             raise ServiceError(
-                f"{self.name} answered something else than a {model.__name__}: {place} {found['msg']}"
+                f"{self.name} answered no proper {model.__name__}: {place} {found['msg']}"
             ) from None
 
     async def post(self, body: Mapping[str, Any]) -> None:

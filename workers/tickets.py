@@ -27,7 +27,7 @@ SLACK: Final = Service("Slack", "SLACK_WEBHOOK_URL")
 _PAGE: Final = "100"
 _PRIORITIES: Final = ("urgent", "high", "normal", "low")
 _OLDEST: Final = 5
-_LONGEST_SUBJECT: Final = 120
+_LONGEST_SUBJECT: Final = 80  # Slack takes 3,000 characters in a block, and & is five
 
 
 class Ticket(BaseModel):

@@ -44,16 +44,13 @@ def send_email(email: str, name: str) -> None:
     except smtplib.SMTPRecipientsRefused as error:
         (code, text), *_ = error.recipients.values()
         _sort(error, code, f"the mail server refused {email}: {code} {_said(text)}")
-    except smtplib.SMTPAuthenticationError as error:
-        said = f"{error.smtp_code} {_said(error.smtp_error)}"
-        raise NonRetriableError(
-            f"the mail server refused the login: {said}; correct SMTP_USER and SMTP_PASSWORD"
-        ) from error
     except smtplib.SMTPNotSupportedError as error:
         raise NonRetriableError(f"the mail server cannot do this: {error}; see SMTP_TLS") from error
     except smtplib.SMTPResponseException as error:
+        login = isinstance(error, smtplib.SMTPAuthenticationError)
+        what = "the login (SMTP_USER, SMTP_PASSWORD)" if login else "the message"
         said = f"{error.smtp_code} {_said(error.smtp_error)}"
-        _sort(error, error.smtp_code, f"the mail server refused the message: {said}")
+        _sort(error, error.smtp_code, f"the mail server refused {what}: {said}")
 
 
 def welcome(email: str, name: str) -> EmailMessage:

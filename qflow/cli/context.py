@@ -31,9 +31,10 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
                 flags["path"] = values.pop("path")
             return command(config.load(flags), **values)
 
+        flagged: Callable[..., Any] = run
         for name in reversed(names):
-            run = _flag(name)(run)
-        return run
+            flagged = _flag(name)(flagged)
+        return flagged
 
     return decorate
 

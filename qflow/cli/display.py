@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
-
-import click
-
-from qflow.core.durations import from_ms
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +28,7 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
         text.encode()
     except UnicodeEncodeError:  # lone surrogates have no UTF-8 form
         text = json.dumps(value, indent=indent)
-    click.echo(text)
+    sys.stdout.write(text + "\n")
 
 
 def one_line(text: str, width: int = 0) -> str:
@@ -59,6 +55,8 @@ def length(ms: int | None) -> str:
         return f"{ms}ms"
     if ms < 60_000:
         return f"{ms / 1000:.1f}s"
+    from qflow.core.durations import from_ms  # the commands that are polled print JSON only
+
     return from_ms(ms // 1_000 * 1_000)
 
 
@@ -75,7 +73,9 @@ def moment(ms: int | None, *, day: bool = True) -> str:
     """Return a moment in local time, to the millisecond; "" for none."""
     if ms is None:
         return ""
-    local = datetime.fromtimestamp(ms / 1000)
+    from datetime import UTC, datetime
+
+    local = datetime.fromtimestamp(ms / 1000, UTC).astimezone()
     return local.strftime("%Y-%m-%d %H:%M:%S" if day else "%H:%M:%S") + f".{ms % 1000:03d}"
 
 

@@ -53,16 +53,22 @@ def _usable_url(settings: Settings) -> str:
 
 def _print(found: list[Finding], audited: Audit | None) -> None:
     for finding in found:
-        mark = click.style(_MARKS[finding.level], fg={"ok": "green", "warn": "yellow", "bad": "red"}[finding.level])
+        mark = click.style(
+            _MARKS[finding.level], fg={"ok": "green", "warn": "yellow", "bad": "red"}[finding.level]
+        )
         click.echo(f"{mark} {finding.what:<11}{display.one_line(finding.detail)}")
         if finding.remedy and finding.level != "ok":
             click.echo(f"{'':13}→ {finding.remedy}")
     if audited is None:
         return
-    mark = click.style(*(("✗",) if audited.findings else ("✓",)), fg="red" if audited.findings else "green")
+    mark = click.style(
+        *(("✗",) if audited.findings else ("✓",)), fg="red" if audited.findings else "green"
+    )
     noun = "run" if audited.checked == 1 else "runs"
     stuck = f"{len(audited.findings)} stuck" if audited.findings else "none stuck"
     rescue = f", {audited.rescues} about to be rescued" if audited.rescues else ""
-    click.echo(f"{mark} {'audit':<11}{audited.checked} unfinished {noun}, {stuck}{rescue} ({audited.took_ms} ms)")
+    click.echo(
+        f"{mark} {'audit':<11}{audited.checked} unfinished {noun}, {stuck}{rescue} ({audited.took_ms} ms)"
+    )
     for item in audited.findings:
         click.echo(f"{'':13}{item.run} of {item.function} {item.why}")

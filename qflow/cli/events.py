@@ -13,8 +13,16 @@ from qflow.config import Settings
 from qflow.read import events
 from qflow.read.events import EventRow
 
-limit = click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
-cursor = click.option("--cursor", default="", help="Go on after this entry, from an earlier listing.")
+limit = click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many.",
+)
+cursor = click.option(
+    "--cursor", default="", help="Go on after this entry, from an earlier listing."
+)
 
 
 @click.group()
@@ -85,4 +93,6 @@ def _show(rows: tuple[EventRow, ...], cursor: str, as_json: bool, again: str) ->
 
 def _data(row: EventRow, width: int) -> str:
     data: Any = row.data
-    return display.one_line(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False), width)
+    return display.one_line(
+        data if isinstance(data, str) else json.dumps(data, ensure_ascii=False), width
+    )

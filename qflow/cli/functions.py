@@ -7,8 +7,8 @@ import click
 from qflow.cli import display
 from qflow.cli.context import CONNECTION, as_json, connect, with_settings
 from qflow.config import Settings
-from qflow.read import topology
-from qflow.read.topology import FunctionView
+from qflow.read import functions
+from qflow.read.functions import FunctionView
 
 
 @click.group()
@@ -21,9 +21,11 @@ def command() -> None:
 @with_settings(*CONNECTION)
 def list_command(settings: Settings, as_json: bool) -> None:
     """List the published functions with their runs by status."""
-    views = topology.functions(*connect(settings))
+    views = functions.functions(*connect(settings))
     if as_json:
-        display.print_json([{k: v for k, v in view.as_dict().items() if k != "source"} for view in views])
+        display.print_json(
+            [{k: v for k, v in view.as_dict().items() if k != "source"} for view in views]
+        )
         return
     if not views:
         click.echo("no functions published yet: start `qflow worker` or `qflow dev`")
@@ -43,7 +45,7 @@ def list_command(settings: Settings, as_json: bool) -> None:
 def show_command(settings: Settings, function: str, as_json: bool) -> None:
     """Show the FUNCTION of that id: triggers, retries, runs by status, source."""
     redis, keys = connect(settings)
-    view = topology.function(redis, keys, function)
+    view = functions.function(redis, keys, function)
     if as_json:
         display.print_json(view.as_dict())
     else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 from qflow.cli import display
@@ -15,12 +18,24 @@ from qflow.store.redis import Redis
 
 def follow(redis: Redis, keys: Keys, run: str, *, as_json: bool) -> str:
     """Print a run's trace until it ends, and return the status it ended with, "" if it is gone."""
+    sleeps: set[str] = set()
     for told in reading.trace(redis, keys, run):
         if as_json:
             display.print_json(told, indent=None)
-        else:
-            click.echo(line(told))
+            continue
+        if told["t"] == "sleep":
+            sleeps.add(told["id"])
+        elif told["t"] == "step" and told["id"] in sleeps:
+            told["t"] = "woken"
+        elif told["t"] == "step" and not told["ok"]:
+            told["error"] = _kept_error(redis, keys, run, told["id"])
+        click.echo(line(told))
     return text(redis.call("HGET", keys.run(run), "status"))
+
+
+def _kept_error(redis: Redis, keys: Keys, run: str, step: str) -> Any:
+    kept = redis.call("HGET", keys.steps(run), step)
+    return json.loads(kept).get("error") if kept else None
 
 
 def line(told: Entry) -> str:
@@ -40,11 +55,14 @@ def _words(told: Entry) -> str:
         took = display.length(told["e"] - told["s"])
         if told["ok"]:
             return f"{_styled('ok')}  {what}" + (f" in {took}" if told["e"] > told["s"] else "")
-        return f"{_styled('failed')}  {what}, attempt {told['a']}, for good"
+        error = display.error_line(told.get("error"), 120)
+        return f"{_styled('failed')}  {what}, attempt {told['a']}, for good: {error}"
     if kind == "retry":
         again = f"; again at {display.moment(told['due'], day=False)}" if "due" in told else ""
         error = display.error_line(told["error"], 120)
         return f"{_styled('retry')}  {what}, attempt {told['a']}: {error}{again}"
+    if kind == "woken":
+        return f"{_styled('ok')}  {what} is over"
     if kind == "sleep":
         return f"{_styled('sleeping')}  {what} until {display.moment(told['due'])}"
     if kind == "died":

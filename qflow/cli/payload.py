@@ -11,8 +11,11 @@ import click
 from qflow.core.event import MAX_EVENT_BYTES
 from qflow.errors import LimitError, UsageError
 
-data: Any = click.option(
-    "--data", default="{}", metavar="JSON|@FILE|-", help="Data: JSON, a file of it, or - for standard input."
+data = click.option(
+    "--data",
+    default="{}",
+    metavar="JSON|@FILE|-",
+    help="Data: JSON, a file of it, or - for standard input.",
 )
 
 
@@ -26,7 +29,9 @@ def read_data(given: str) -> dict[str, Any]:
         value = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno} column {error.colno}"
-        raise UsageError(f"--data{place} is not JSON at {at}: {error.msg}{_quoting(given)}") from None
+        raise UsageError(
+            f"--data{place} is not JSON at {at}: {error.msg}{_quoting(given)}"
+        ) from None
     except ValueError as error:
         raise UsageError(f"--data{place} is not JSON: {error}") from None
     except RecursionError:
@@ -34,7 +39,9 @@ def read_data(given: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
         found = kind.get(type(value), "a number")
-        raise UsageError(f"--data{place} must be a JSON object such as '{{\"id\": 7}}', not {found}")
+        raise UsageError(
+            f"--data{place} must be a JSON object such as '{{\"id\": 7}}', not {found}"
+        )
     return value
 
 

@@ -15,7 +15,7 @@ from qflow.config import Settings
 from qflow.core import codec
 from qflow.core.event import MAX_EVENT_BYTES, to_text
 from qflow.core.ids import ulid
-from qflow.read import topology
+from qflow.read import functions, topology
 from qflow.read.nearest import unknown_function
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -51,7 +51,7 @@ def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], tt
     """
     from qflow.store import invoke, script, stream
 
-    view = topology.function(redis, keys, function)
+    view = functions.function(redis, keys, function)
     if not view.spec:
         raise unknown_function(function, (), keys.ns)
     now_ms = time.time_ns() // 1_000_000

@@ -8,7 +8,7 @@ from qflow.cli import display
 from qflow.cli.context import CONNECTION, as_json, connect, with_settings
 from qflow.config import Settings
 from qflow.core.status import ENDED, RUN_STATUSES
-from qflow.read import runs, topology
+from qflow.read import functions, runs
 from qflow.read.runs import RunRow
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -22,20 +22,35 @@ def command() -> None:
 @command.command("list")
 @click.option("--function", default="", help="Only runs of this function.")
 @click.option(
-    "--status", "statuses", multiple=True, type=click.Choice(RUN_STATUSES), help="Only these; may be repeated."
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(RUN_STATUSES),
+    help="Only these; may be repeated.",
 )
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="At most so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most so many.",
+)
 @click.option("--cursor", default="", help="Go on after this run of an earlier listing.")
 @as_json
 @with_settings(*CONNECTION)
 def list_command(
-    settings: Settings, function: str, statuses: tuple[str, ...], limit: int, cursor: str, as_json: bool
+    settings: Settings,
+    function: str,
+    statuses: tuple[str, ...],
+    limit: int,
+    cursor: str,
+    as_json: bool,
 ) -> None:
     """List runs, newest first."""
     redis, keys = connect(settings)
     found = runs.page(redis, keys, function=function, statuses=statuses, cursor=cursor, limit=limit)
     if function and not found.rows:
-        topology.function(redis, keys, function)  # says so if there is no such function
+        functions.function(redis, keys, function)  # says so if there is no such function
     if as_json:
         display.print_json([row.as_dict() for row in found.rows])
         return
@@ -48,7 +63,9 @@ def list_command(
 
 
 def _print(rows: tuple[RunRow, ...], now_ms: int) -> None:
-    table = display.table("run", "function", "status", "created", "took", "error", right=("took",), give_way="error")
+    table = display.table(
+        "run", "function", "status", "created", "took", "error", right=("took",), give_way="error"
+    )
     for row in rows:
         table.add_row(
             row.id,

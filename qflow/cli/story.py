@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
-_MARKS = {"completed": "✓", "failed": "✗", "running": "▸", "queued": "·", "waiting": "↻", "sleeping": "☾"}
+_MARKS = {
+    "completed": "✓",
+    "failed": "✗",
+    "running": "▸",
+    "queued": "·",
+    "waiting": "↻",
+    "sleeping": "☾",
+}
 
 
 def print_story(told: Timeline) -> None:
@@ -25,7 +32,9 @@ def print_story(told: Timeline) -> None:
         for row in str(told.error.get("traceback", "")).rstrip().splitlines():
             console.print(f"  {display.safe(row)}", style="dim", markup=False, soft_wrap=True)
     elif told.row.status == "completed":
-        console.print(f"output  {json.dumps(told.output, ensure_ascii=True)}", markup=False, soft_wrap=True)
+        console.print(
+            f"output  {json.dumps(told.output, ensure_ascii=True)}", markup=False, soft_wrap=True
+        )
 
 
 def _facts(told: Timeline) -> Any:
@@ -80,8 +89,8 @@ def _tree(told: Timeline) -> Tree:
 
 def _step(step: StepView, now_ms: int) -> Text:
     style = display.STYLES.get(step.status, "")
-    text = display.cell(f"{_MARKS.get(step.status, '–')} ", style)
-    text.append(display.one_line(step.id, 60), "bold")
+    text = display.cell(_MARKS.get(step.status, "–"), style)
+    text.append(f" {display.one_line(step.id, 60)}", "bold")
     last = step.attempts[-1] if step.attempts else None
     if step.status == "completed":
         took = _took(last)
@@ -98,8 +107,8 @@ def _step(step: StepView, now_ms: int) -> Text:
 
 
 def _attempt(attempt: Attempt, what: str = "") -> Text:
-    text = display.cell(f"{what}attempt {attempt.number}  ")
-    text.append(attempt.outcome, display.STYLES.get(attempt.outcome, ""))
+    text = display.cell(f"{what}attempt {attempt.number}")
+    text.append(f"  {attempt.outcome}", display.STYLES.get(attempt.outcome, ""))
     took = _took(attempt)
     text.append(f"  {took}" if took else "")
     if attempt.ended is not None:

@@ -32,7 +32,7 @@ from typing import Any, Literal
 from qflow.core.durations import Duration, to_ms
 
 _DAY = 86_400
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # the clock on the wall, of any zone
 _CATCH_UP = ("none", "latest", "all")
 
 
@@ -56,9 +56,7 @@ class Cron:
     catch_up: Literal["none", "latest", "all"] = "none"
 
     def __post_init__(self) -> None:
-        from qflow.core import (
-            cron_fields,
-        )  # and croniter: producers that schedule nothing go without
+        from qflow.core import cron_fields  # croniter: who schedules nothing goes without
 
         cron_fields.read(self.expression)
         _check_zone(self.tz, self.expression)
@@ -74,6 +72,7 @@ class Cron:
 
     @property
     def jitter_ms(self) -> int:
+        """The jitter in milliseconds."""
         return to_ms(self.jitter, "jitter")
 
     @property
@@ -90,6 +89,7 @@ class Cron:
 
     @classmethod
     def from_spec(cls, spec: dict[str, Any]) -> Cron:
+        """Return the schedule that `to_spec` described."""
         jitter = timedelta(milliseconds=spec["jitter_ms"])
         return cls(spec["cron"], tz=spec["tz"], jitter=jitter, catch_up=spec["catch_up"])
 

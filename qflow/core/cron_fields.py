@@ -54,6 +54,7 @@ class Fields:
 
     @property
     def every_hour(self) -> bool:
+        """Whether it names no hour: such a schedule goes by elapsed time across a clock change."""
         return self.hours == ANY
 
     def next_after(self, local: int) -> int:
@@ -62,6 +63,7 @@ class Fields:
         return int(copy.copy(self.matcher).get_next(float, start_time=local))
 
     def last_before(self, local: int) -> int:
+        """Return the last match before `local`, on the same clock."""
         return int(copy.copy(self.matcher).get_prev(float, start_time=local))
 
 
@@ -178,7 +180,7 @@ def _item(field: _Field, text: str) -> set[str]:
     if not 1 <= step <= field.span:
         raise ValueError(f"step {step} of {field.name} is out of range; write 1-{field.span}")
     first = field.low if found[1] == "*" else _number(field, found[1])
-    if found[2]:
+    if found[2]:  # noqa: SIM108  # three cases in one expression would hide one
         last = _number(field, found[2])
     else:
         last = field.high if found[1] == "*" or found[3] else first

@@ -42,6 +42,7 @@ from qflow.errors import (
     WorkerDied,
 )
 
+MAX_ID: Final = 500
 MAX_DEATHS: Final = 3
 """A step whose worker died this often while running it is failed instead of tried again."""
 
@@ -67,7 +68,7 @@ class Target:
 class Frame:
     """One entry of a handler: the steps it knows and the step that its job is for."""
 
-    __slots__ = ("_attempt", "_ids", "_memo", "_now_ms", "_policy", "_run", "_target")
+    __slots__ = ("_attempt", "_ids", "_live", "_memo", "_now_ms", "_policy", "_run", "_target")
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Frame:
         self._run = run
         self._memo = memo
         self._target: Target | None = target
+        self._live = not (target.step or len(memo))
         self._policy = policy
         self._attempt = attempt
         self._ids = StepIds()
@@ -90,7 +92,7 @@ class Frame:
     @property
     def replaying(self) -> bool:
         """Whether the handler is still among steps that finished in an earlier entry."""
-        return self._target is not None and bool(self._target.step or len(self._memo))
+        return not self._live
 
     def run(self, call: StepCall) -> Effects:
         """Give a step's value: from memory, or by executing it; raise StepError if it failed."""
@@ -163,6 +165,11 @@ class Frame:
             )
         if not isinstance(step_id, str) or not step_id:
             raise UsageError(f'a step needs an id, such as "send-email"; got {step_id!r}')
+        if len(step_id) > MAX_ID or not step_id.isprintable():
+            raise UsageError(
+                f"step id {step_id[:40]!r} is longer than {MAX_ID} characters or has some that cannot "
+                "be printed; ids are names, data belongs into arguments"
+            )
         return self._ids.next(step_id)
 
     def _take_target(self, step: str) -> tuple[Target, bool]:
@@ -171,11 +178,14 @@ class Frame:
         A worker that died while entering may have died in the first step, before its job was
         opened; so the first new step inherits the deaths of the entry.
         """
-        target, self._target = self._target, None
-        if target is not None and target.step == step:
+        self._live = True
+        target = self._target
+        if target is None or target.step not in ("", step):
+            return Target(step, 0, 0), True  # what the job is for may come later: new code, a group
+        self._target = None
+        if target.step:
             return target, False
-        deaths = target.deaths if target is not None and not target.step else 0
-        return Target(step, deaths, deaths), True
+        return Target(step, target.deaths, target.deaths), True
 
     def _decide(self, error: BaseException, failures: int, policy: Policy, step: str) -> Any:
         seed = f"{self._run}/{step}/{failures}"

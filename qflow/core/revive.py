@@ -49,7 +49,7 @@ def _shown(value: object) -> str:
 @lru_cache(maxsize=512)
 def _adapter(annotation: Any) -> Any:
     """Return pydantic's adapter, or None where the annotation is not one that pydantic knows."""
-    from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import, and few processes need it
+    from pydantic import TypeAdapter
 
     try:
         return TypeAdapter(annotation)

@@ -23,7 +23,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from qflow.core.tags import CLASS_KINDS, TAG, Refused, Tag, brief, part
+from qflow.core.tags import TAG, Refused, Tag, part
 from qflow.errors import CodecError
 
 _PATHS: dict[str, type[PurePath]] = {

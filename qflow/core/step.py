@@ -19,13 +19,17 @@ R = TypeVar("R")
 class Driver(Protocol):
     """Carries the effects of a step out, in the calling thread."""
 
-    def __call__(self, effects: Effects) -> Any: ...
+    def __call__(self, effects: Effects) -> Any:
+        """Return the step's value; raise its error, or Suspend."""
+        ...
 
 
 class AsyncDriver(Protocol):
     """Carries the effects of a step out, on the event loop."""
 
-    async def __call__(self, effects: Effects) -> Any: ...
+    async def __call__(self, effects: Effects) -> Any:
+        """Return the step's value; raise its error, or Suspend."""
+        ...
 
 
 class Options:

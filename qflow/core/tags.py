@@ -18,7 +18,7 @@ Tag = dict[str, object]
 T = TypeVar("T")
 
 
-class Refused(Exception):  # noqa: N818 - a signal between the walk and encode(), never seen outside
+class Refused(Exception):
     """A value that cannot be stored; each level of the walk adds its piece to `path`."""
 
     def __init__(self, reason: str, remedy: str) -> None:

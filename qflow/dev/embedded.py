@@ -82,15 +82,14 @@ class Embedded:
         return self.url
 
     def alive(self) -> bool:
-        """Tell whether the server still runs."""
+        """Tell whether the server still runs, busy or not."""
         if self._child is not None:
             return self._child.poll() is None
         try:
-            return identify(self._port)[0] == self.pid
-        except RedisBusy:
-            return True
-        except RedisError:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
             return False
+        return True
 
     def restart(self, cancelled: Callable[[], bool] = never) -> None:
         """Start it again after it died: the same data at the same address, which others hold.
@@ -207,14 +206,11 @@ class Embedded:
     def _end_adopted(self) -> None:
         """Stop a server that is no child of ours: it is gone when its connection closes."""
         redis = Redis(self.url)
-        try:
+        with contextlib.suppress(RedisError):
             redis.call("SHUTDOWN")
-        except RedisError:
-            pass
-        finally:
-            redis.close()
-        if self.alive():
-            with contextlib.suppress(ProcessLookupError):
+        redis.close()
+        with contextlib.suppress(RedisError, ProcessLookupError):
+            if identify(self._port)[0] == self.pid:  # it would not
                 os.kill(self.pid, signal.SIGKILL)
 
     def _release(self) -> None:

@@ -19,13 +19,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from qflow import __version__, metrics
 from qflow.config import Settings, env_name
+from qflow.dev.banner import banner, changes, of_folder
 from qflow.dev.console import Console
 from qflow.dev.embedded import Embedded
 from qflow.dev.inbox import Inbox
 from qflow.dev.watch import Watcher
 from qflow.dev.workers import GRACE_MS, Workers
 from qflow.errors import QflowError, RedisBusy, RedisError, RedisUnavailable, UsageError
+from qflow.store import directory
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.telemetry import attach, detach
@@ -169,7 +172,7 @@ class Dev:
             redis_url=self._url,
             processes=1,
             grace=f"{min(settings.ms('grace'), GRACE_MS)}ms",
-            metrics_port=0,  # two workers overlap during a reload
+            metrics_port=0,  # that is ours; and two workers overlap during a reload
             log_format="json" if settings.log_format == "json" else "console",
         )
         environ = {env_name(item.name): str(getattr(child, item.name)) for item in fields(child)}
@@ -189,8 +192,6 @@ class Dev:
         if not self._threads:
             self._say_hello()
             return
-        from qflow.dev.banner import changes
-
         before, self._functions = self._functions, self._published()
         what = changes(before, self._functions)
         files = ", ".join(changed[:3]) + (" and others" if len(changed) > 3 else "")
@@ -198,9 +199,6 @@ class Dev:
 
     def _say_hello(self) -> None:
         """Start routing, now that there are functions to route to, and say what is there."""
-        from qflow import __version__
-        from qflow.dev.banner import banner
-
         self._start_threads()
         self._functions = self._published()
         path = os.path.relpath(self._folder)
@@ -219,6 +217,7 @@ class Dev:
         redis, keys = supervisor.connect(settings, self._threads_stop)
         # A scheduler that was killed must not keep the next one waiting for long.
         brief = replace(settings, lease=f"{min(settings.ms('lease'), _LEAD_MS)}ms")
+        metrics.serve(settings.metrics_host, settings.metrics_port, redis, keys)
         attach(self._console.sink)
         for service in (
             *supervisor.router_services(settings, redis, keys),
@@ -231,11 +230,8 @@ class Dev:
             self._threads.append(thread)
 
     def _published(self) -> dict[str, Any]:
-        from qflow.dev.banner import of_folder
-        from qflow.store.directory import functions
-
         try:
-            specs = functions(Redis(self._url), self._keys)[1]
+            specs = directory.functions(Redis(self._url), self._keys)[1]
         except RedisError:  # on its way back; this is only to be told of
             return self._functions
         return of_folder(specs, self._folder)

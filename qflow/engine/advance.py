@@ -77,6 +77,8 @@ def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
         return None
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
         answer = Raised(error, 0, engine.clock.now_ms())
+    if entry.session.closed:
+        return None  # the handler caught what unwinds it, or a group of tasks wrapped it
     effect = entry.frame.conclude(answer)
     try:
         crashpoints.reach("finish.before")
@@ -98,11 +100,14 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
     except Suspend:
         return None
     except asyncio.CancelledError:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()  # nobody but the handler itself cancels it, and its end is to be written
         answer = Raised(EventError("the handler was cancelled"), 0, engine.clock.now_ms())
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
         answer = Raised(error, 0, engine.clock.now_ms())
+    if entry.session.closed:
+        return None  # the handler caught what unwinds it, or a group of tasks wrapped it
     effect = entry.frame.conclude(answer)
     try:
         crashpoints.reach("finish.before")
@@ -114,12 +119,17 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
 
 
 def doomed(claimed: Claimed) -> Fail | None:
-    """Return how a run ends whose handler keeps killing its worker before any step, else None."""
+    """Return how a run ends whose handler keeps killing its worker outside its steps, else None.
+
+    A step is failed by itself (`core.replay`); where its worker goes on dying after that, or before
+    the step is reached at all, the step is not to blame.
+    """
     lane = claimed.lane
-    if lane.step or lane.deaths < MAX_DEATHS:
+    if lane.deaths < MAX_DEATHS * (2 if lane.step else 1):
         return None
+    where = f"around step {lane.step!r}" if lane.step else "on entering the handler"
     error = WorkerDied(
-        f"its worker died {lane.deaths} times on entering the handler; see what it does to its "
+        f"its worker died {lane.deaths} times {where}; see what the handler does to its "
         "process (memory, signals, native code)"
     )
     return Fail(json.dumps(codec.encode_error(error)))

@@ -99,6 +99,8 @@ class AsyncLine:
     async def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
         answer: Answer = None
+        if inside_step.get():  # refused here, for the outer step holds the turn
+            effects.send(None)
         async with self._turn:
             while True:
                 try:

@@ -59,6 +59,8 @@ def read_entry(entry: Entry) -> Accepted | Rejected:
         return Accepted(entry, name, event_id, to_text(event_id, name, _ts(entry), version, data))
     except (_Malformed, QflowError) as problem:
         return Rejected(entry, str(problem))
+    except Exception as problem:  # noqa: BLE001  # whatever it is, the stream must go on
+        return Rejected(entry, f"it cannot be read: {problem!r}")
 
 
 def _text(raw: bytes, field: str) -> str:
@@ -73,7 +75,8 @@ def _ts(entry: Entry) -> int:
     if not raw:
         return int(entry.id.partition("-")[0])
     text = _text(raw, "ts")
-    if not text.isdigit() or not 0 < int(text) < _MAX_TS:
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_TS))
+    if not digits or not 0 < int(text) < _MAX_TS:
         raise _Malformed(f"ts {text[:40]!r} is not in whole milliseconds since the epoch")
     return int(text)
 
@@ -113,7 +116,7 @@ def _from_msgpack(raw: bytes) -> Any:
 
     try:
         return msgpack.unpackb(raw, timestamp=3, strict_map_key=False)
-    except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001  # it raises many kinds, TypeError among them
         raise _Malformed(f"data is not msgpack: {error or type(error).__name__}") from None
 
 

@@ -9,6 +9,7 @@ is committed.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -82,8 +83,13 @@ class Session:
         if isinstance(effect, Store):
             self._done = done = effect.done
             self.stepped = True
-            outcome = "ok" if done.ok else "failed"
-            self._tell(done.step, done.attempt, outcome, done.ended_ms - done.started_ms)
+            self._tell(
+                done.step,
+                done.attempt,
+                "ok" if done.ok else "failed",
+                done.ended_ms - done.started_ms,
+                "" if done.ok else first_line(done.text),
+            )
             self.waiting_since = time.monotonic()
             return []
         if isinstance(effect, Open):
@@ -101,8 +107,9 @@ class Session:
         if isinstance(effect, (Again, Fail)):
             self.failed_job = self._lane.token, effect.error
         if isinstance(effect, Again) and effect.step:
+            took_ms = effect.ended_ms - effect.started_ms
             self._tell(
-                effect.step, effect.attempt - 1, "retry", effect.ended_ms - effect.started_ms
+                effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error)
             )
         return self._write(apply(effect, self.held, self._lane, self._done, self._terms.keep))
 
@@ -150,7 +157,7 @@ class Session:
         """Return what puts the claimed job back untouched for `delay_ms`."""
         return self._write(postpone(self.held, self._lane, delay_ms, why))
 
-    def _tell(self, step: str, attempt: int, outcome: str, took_ms: int) -> None:
+    def _tell(self, step: str, attempt: int, outcome: str, took_ms: int, error: str) -> None:
         emit(
             "step.ended",
             function=self.held.function,
@@ -159,6 +166,7 @@ class Session:
             attempt=attempt,
             outcome=outcome,
             seconds=took_ms / 1000,
+            error=error,
         )
 
     def _write(self, applied: Applied) -> list[Call]:
@@ -175,3 +183,10 @@ class Session:
                 self._following = True
                 calls.append(follow)
         return calls
+
+
+def first_line(text: str) -> str:
+    """Return name and message of an error as the steps hash or a lane keeps it."""
+    found = json.loads(text)
+    error = found.get("error", found)
+    return f"{error['name']}: {error['message']}"

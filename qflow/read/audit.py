@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from qflow.core.ids import job_id
 from qflow.core.status import UNFINISHED
-from qflow.read.snapshot import Command, clock_ms, scored, text
+from qflow.read.snapshot import clock_ms, scored, text
 from qflow.store.keys import Keys
-from qflow.store.redis import Redis
+from qflow.store.redis import Command, Redis
 from qflow.store.run import Lane
 
 RESCUE_MS: Final = 60_000
@@ -61,7 +61,13 @@ class Audit:
             "rescues": self.rescues,
             "took_ms": self.took_ms,
             "findings": [
-                {"run": s.run, "function": s.function, "status": s.status, "lane": s.lane, "why": s.why}
+                {
+                    "run": s.run,
+                    "function": s.function,
+                    "status": s.status,
+                    "lane": s.lane,
+                    "why": s.why,
+                }
                 for s in self.findings
             ],
         }
@@ -217,7 +223,9 @@ def _judge(seen: _Seen, now_ms: int) -> str:
     if not seen.status:
         return f"listed as {listed}, but its record is gone" if seen.in_status_index else ""
     if seen.status != listed:
-        return f"listed as {listed}, but its record says {seen.status}" if seen.in_status_index else ""
+        return (
+            f"listed as {listed}, but its record says {seen.status}" if seen.in_status_index else ""
+        )
     if not seen.in_status_index:
         return f"is {listed}, but the index of {listed} runs lacks it"
     if not seen.in_function_index:

@@ -56,7 +56,9 @@ class EventPage:
     cursor: str
 
 
-def page(redis: Redis, stream: str, *, cursor: str = "", limit: int = 50, name: str = "") -> EventPage:
+def page(
+    redis: Redis, stream: str, *, cursor: str = "", limit: int = 50, name: str = ""
+) -> EventPage:
     """Return up to `limit` entries before `cursor`, newest first; `name` may have wildcards.
 
     A name is looked for among at most 20,000 entries at a time.
@@ -90,7 +92,9 @@ def tail(redis: Redis, stream: str, name: str = "") -> Iterator[EventRow]:
 def _before(cursor: str) -> str:
     ms, _, sequence = cursor.partition("-")
     if cursor and not (ms.isdigit() and (sequence or "0").isdigit()):
-        raise UsageError(f"cursor {cursor!r} is no entry that a listing gave; leave it out to begin anew")
+        raise UsageError(
+            f"cursor {cursor!r} is no entry that a listing gave; leave it out to begin anew"
+        )
     return f"({cursor}" if cursor else "+"
 
 

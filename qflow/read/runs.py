@@ -12,9 +12,9 @@ from qflow.core.status import RUN_STATUSES
 from qflow.errors import UsageError
 from qflow.read import snapshot
 from qflow.read.nearest import NotFound, nearest
-from qflow.read.snapshot import Command, clock_ms, number, scored, text
+from qflow.read.snapshot import clock_ms, number, scored, text
 from qflow.store.keys import Keys
-from qflow.store.redis import Redis
+from qflow.store.redis import Command, Redis
 
 _FIELDS: Final = ("fn", "status", "created", "started", "ended", "error")
 _SCAN: Final = 5000
@@ -105,7 +105,13 @@ def _row(run: str, fields: list[bytes | None]) -> RunRow:
     if described:
         described.pop("traceback", None)  # `runs show` has it; a list of them would drown
     return RunRow(
-        run, text(function), text(status), number(created) or 0, number(started), number(ended), described
+        run,
+        text(function),
+        text(status),
+        number(created) or 0,
+        number(started),
+        number(ended),
+        described,
     )
 
 

@@ -32,7 +32,7 @@ class LoopThread:
                 if self._loop is None:
                     loop = asyncio.new_event_loop()
                     self._thread = threading.Thread(
-                        target=loop.run_forever, name="loop", daemon=True
+                        target=_run, args=(loop,), name="loop", daemon=True
                     )
                     self._thread.start()
                     self._loop = loop
@@ -56,8 +56,18 @@ class LoopThread:
         self._answered = time.monotonic()
 
 
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop for good: asyncio lets a task's SystemExit through, after failing that task."""
+    while True:
+        try:
+            loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            continue
+        return
+
+
 def _where(thread: threading.Thread) -> str:
-    frame = sys._current_frames().get(thread.ident or 0)
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  # no public way
     if frame is None:
         return "?"
     summary = traceback.extract_stack(frame)[-1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import Any, Final
 
 from rq_scheduler import Scheduler as RQScheduler
@@ -18,6 +19,7 @@ from qflow import crashpoints
 from qflow.core.cron import Cron, due_ticks, fire_ms
 from qflow.core.event import to_text
 from qflow.core.ids import ulid
+from qflow.errors import QflowError
 from qflow.services.service import Service
 from qflow.store import directory, lease, timer
 from qflow.store.keys import Keys
@@ -49,6 +51,9 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         self._lease_ms = min(lease_ms, 5000)
         self._token = 0
         self._version = ""
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+        self._listener: threading.Thread | None = None
         self._crons: dict[str, tuple[Cron, dict[str, Any]]] = {}
 
     def tick(self) -> float:
@@ -68,12 +73,36 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         due = [ms for ms in (moved.next_ms, next_tick_ms) if ms > 0]
         wait_s = (min(due) - moved.now_ms) / 1000 if due else _LONGEST_WAIT_S
         wait_s = min(wait_s, _LONGEST_WAIT_S, self._lease_ms / 3000)
-        if wait_s > 0:
-            self._redis.block(wait_s, "BLPOP", self._keys.wake_timer, max(0.001, wait_s))
+        if wait_s > 0 and self._woken.wait(wait_s):
+            self._woken.clear()
         return 0
+
+    def _listen(self) -> None:
+        """Wake the leader for a timer set earlier than the one it waits for.
+
+        A thread of its own, since Redis ends blocking commands only ten times a second: a wait for
+        the next due time has to be timed here.
+        """
+        while not self._stopped.is_set():
+            try:
+                if not self._token:
+                    self._stopped.wait(_LONGEST_WAIT_S)
+                elif self._redis.block(
+                    _LONGEST_WAIT_S, "BLPOP", self._keys.wake_timer, _LONGEST_WAIT_S
+                ):
+                    self._woken.set()
+            except QflowError:  # the leader's own loop reports it
+                self._stopped.wait(_LONGEST_WAIT_S)
+
+    def start(self) -> None:
+        """Begin to listen for earlier timers."""
+        if self._listener is None:
+            self._listener = threading.Thread(target=self._listen, name="timers", daemon=True)
+            self._listener.start()
 
     def stop(self) -> None:
         """Let the next scheduler lead at once."""
+        self._stopped.set()
         lease.lead(self._redis, self._keys, self.name, self._lease_ms, resign=True)
 
     def _fire_crons(self, now_ms: int) -> int:

@@ -11,12 +11,13 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from qflow.core.function import Function
-from qflow.core.outcome import Complete, Effect
+from qflow.core.outcome import Complete, Effect, Fail
 from qflow.engine.advance import Entry, LoggerFor, doomed, prepare, run_async, run_sync
 from qflow.engine.drive import AsyncLine, Engine, Line
-from qflow.engine.session import LINGER_S, Session, Terms
+from qflow.engine.session import LINGER_S, Session, Terms, first_line
 from qflow.errors import QflowError, Suspend
-from qflow.store.run import Claimed, Held, claimed as read_claimed
+from qflow.store.run import Claimed, Held
+from qflow.store.run import claimed as read_claimed
 from qflow.telemetry import emit
 
 _UNKNOWN_DELAY_MS: Final = 1000
@@ -57,6 +58,7 @@ class Slots:
         self._threads = 0
         self._idle_threads = 0
         self.active: dict[str, Active] = {}
+        self.placed: set[str] = set()  # claimed, but not begun: a busy event loop may take its time
         self.ended = [0, 0, 0.0]  # completed, failed, seconds worked, since the last beat
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -98,6 +100,7 @@ class Slots:
                 emit("loop.failed", loop="flush", error=str(error))
 
     def _place(self, claimed: Claimed) -> None:
+        self.placed.add(claimed.run)
         function = self._plan.functions.get(claimed.fields.get("fn", ""))
         if function is not None and function.is_async:
             loop = self._loop()
@@ -139,6 +142,7 @@ class Slots:
         effect: Effect | None = None
         try:
             self.active[claimed.run] = Active(session, line, time.monotonic())
+            self.placed.discard(claimed.run)
             if function is None:
                 emit("function.unknown", function=claimed.fields.get("fn", ""), run=claimed.run)
                 line.send(
@@ -167,6 +171,7 @@ class Slots:
         effect: Effect | None = None
         try:
             self.active[claimed.run] = Active(session, line, time.monotonic())
+            self.placed.discard(claimed.run)
             if (doom := doomed(claimed)) is not None:
                 await line.write(effect := doom)
             else:
@@ -191,23 +196,26 @@ class Slots:
     def _entry(self, function: Function[Any], claimed: Claimed, session: Session) -> Entry:
         return prepare(self._engine, function, claimed, session, self._plan.logger_for)
 
+    def _tell_end(self, claimed: Claimed, session: Session, effect: Complete | Fail) -> None:
+        completed = isinstance(effect, Complete)
+        self.ended[0 if completed else 1] += 1
+        now = self._engine.clock.now_ms()
+        emit(
+            "run.ended",
+            function=session.held.function,
+            run=claimed.run,
+            status="completed" if completed else "failed",
+            seconds=max(0, now - int(claimed.fields.get("started", now))) / 1000,
+            error="" if isinstance(effect, Complete) else first_line(effect.error),
+        )
+
     def _after(self, claimed: Claimed, session: Session, effect: Effect | None) -> Claimed | None:
         """Let go of a run; return the job that was claimed in the same round trip, if any."""
         active = self.active.pop(claimed.run, None)
         if active is not None:
             self.ended[2] += time.monotonic() - active.since
-        if effect is not None and session.closed:
-            status = "completed" if isinstance(effect, Complete) else "failed"
-            error = "" if isinstance(effect, Complete) else getattr(effect, "error", "")
-            self.ended[status == "failed"] += 1
-            if status == "completed" or type(effect).__name__ == "Fail":
-                emit(
-                    "run.ended",
-                    function=session.held.function,
-                    run=claimed.run,
-                    status=status,
-                    error=error,
-                )
+        if session.closed and isinstance(effect, (Complete, Fail)):
+            self._tell_end(claimed, session, effect)
         following = session.followed
         if isinstance(following, list) and following:
             return received(self._engine, read_claimed(following[0]))

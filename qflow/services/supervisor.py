@@ -26,7 +26,7 @@ from qflow.store import directory
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import run
-from qflow.telemetry import emit
+from qflow.telemetry import attach, emit
 
 _FOREVER_S: Final = 10.0**9
 EXIT_WITH_PARENT: Final = "QFLOW_EXIT_WITH_PARENT"
@@ -80,6 +80,8 @@ def run_worker(settings: Settings) -> int:
             f"{app.name}:{os.path.basename(os.path.abspath(settings.path))}",
         )
     worker = Worker(redis, keys, functions, worker_options(settings), logger_for())
+    slots = worker.slots
+    _expose(settings, redis, keys, lambda: slots.count - slots.free)
     clean = worker.run(stop)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -151,6 +153,7 @@ def _run_services(
     stop = stop_on_signals()
     _instrument(kind, settings)
     redis, keys = connect(settings, stop)
+    _expose(settings, redis, keys)
     check_redis(redis)
     services = compose(settings, redis, keys)
     threads = [
@@ -171,12 +174,17 @@ def _run_processes(settings: Settings) -> int:
     command = [sys.executable, "-m", "qflow", *sys.argv[1:], "--processes", "1"]
     environment = {**os.environ, EXIT_WITH_PARENT: "1"}
 
-    def spawn() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, env=environment, start_new_session=True)
+    def spawn(number: int) -> subprocess.Popen[bytes]:
+        port = settings.metrics_port and settings.metrics_port + number
+        flags = ["--metrics-port", str(port)]
+        return subprocess.Popen([*command, *flags], env=environment, start_new_session=True)
 
-    children = [spawn() for _ in range(settings.processes)]
+    children = [spawn(number) for number in range(settings.processes)]
     while not stop.wait(0.5):
-        children = [child if child.poll() is None else spawn() for child in children]
+        children = [
+            child if child.poll() is None else spawn(number)
+            for number, child in enumerate(children)
+        ]
     for child in children:
         child.terminate()
     for child in children:
@@ -194,6 +202,16 @@ def _instrument(kind: str, settings: Settings) -> None:
     from qflow import logs
 
     logs.configure(settings.log_format, settings.log_level, kind)
+    attach(logs.log_sink)
+
+
+def _expose(
+    settings: Settings, redis: Redis, keys: Keys, busy: Callable[[], int] | None = None
+) -> None:
+    if settings.metrics_port:
+        from qflow import metrics  # and prometheus_client: 110 ms
+
+        metrics.serve(settings.metrics_host, settings.metrics_port, redis, keys, busy)
 
 
 def logger_for() -> LoggerFor:

@@ -174,7 +174,7 @@ class Worker:
 
     def _release_orphans(self, held: set[str]) -> None:
         """Give back runs held in this worker's name that it knows nothing of (a lost reply)."""
-        orphans = held - self.slots.active.keys()
+        orphans = held - self.slots.placed - self.slots.active.keys()
         lasting = orphans & self._orphans
         self._orphans = orphans - lasting
         for run_id in lasting:

@@ -14,12 +14,16 @@ from qflow.store.script import Call
 def publish(
     keys: Keys, publisher: str, specs: Sequence[Mapping[str, Any]], schedules: Sequence[str]
 ) -> Call:
-    """Publish all functions of `publisher`; those it published before and lacks now are removed."""
-    flat = [part for spec in specs for part in (spec["id"], json.dumps(spec, sort_keys=True))]
+    """Publish all functions of `publisher`; those it published before and lacks now are removed.
+
+    A function that another publisher took over meanwhile is that one's, and stays.
+    """
+    owned = [{**spec, "publisher": publisher} for spec in specs]
+    flat = [part for spec in owned for part in (spec["id"], json.dumps(spec, sort_keys=True))]
     return Call(
         "publish",
         (keys.functions, keys.functions_version, keys.cron, keys.published(publisher)),
-        (len(specs), *flat, *schedules),
+        (publisher, len(specs), *flat, *schedules),
     )
 
 

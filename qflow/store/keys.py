@@ -170,6 +170,10 @@ class Keys:
         """Hash. RQ's job. Expires by `rq_ttl` once it has ended."""
         return f"{RQ}:job:{job}"
 
+    def results(self, job: str) -> str:
+        """Stream. RQ's results of a job; failures only. Expires with the job."""
+        return f"{RQ}:results:{job}"
+
     def execution(self, job: str, worker: str) -> str:
         """Hash. RQ's execution of a job by a worker. Expires with the worker's beat."""
         return f"{RQ}:execution:{job}:{worker}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from qflow.store import failure
 from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.redis import Redis
 from qflow.store.script import Call, run
@@ -51,10 +52,11 @@ def beat(
 
 def rescue(keys: Keys, worker: str, ttl_s: int, *, leaving: bool, only: str = "") -> Call:
     """Return the jobs of a dead (or leaving) worker to the queue."""
+    died = "" if leaving else failure.packed(f"its worker {worker} died")
     return Call(
         "rescue",
         (keys.leases, keys.lanes(worker), keys.queue, keys.wake, keys.wip, keys.failed),
-        (keys.ns, RQ, worker, int(leaving), JOB_DATA, ttl_s, only),
+        (keys.ns, RQ, worker, int(leaving), JOB_DATA, ttl_s, only, died),
     )
 
 

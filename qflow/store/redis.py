@@ -21,6 +21,7 @@ import hiredis
 
 from qflow.errors import RedisBusy, RedisError, RedisRefused, RedisUnavailable
 from qflow.store.url import Target, parse
+from qflow.telemetry import emit
 
 if TYPE_CHECKING:
     import redis
@@ -164,6 +165,8 @@ class Redis:
                 self._free.append(link)
                 busy = self._busy(replies)
                 if busy is None:
+                    if deadline:
+                        emit("redis.back")
                     return replies
                 raise busy
             except RedisError as error:
@@ -172,7 +175,10 @@ class Redis:
                     continue
                 if isinstance(error, RedisRefused):
                     raise
-                deadline = deadline or time.monotonic() + self._patience_s
+                if not deadline:
+                    deadline = time.monotonic() + self._patience_s
+                    if self._patience_s:
+                        emit("redis.waiting", error=str(error))
                 if time.monotonic() >= deadline or self._stop.wait(_PAUSE_S):
                     raise
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from qflow.core.ids import job_id
+from qflow.store import failure
 from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.script import Call
 
@@ -100,7 +101,7 @@ def claim(keys: Keys, worker: str, count: int, wip_ttl_s: int) -> Call:
 
 def adopt(keys: Keys, worker: str, lease_ms: int, job: str) -> Call:
     """Take a job that a stock RQ worker popped; see adopt.lua for the reply."""
-    return Call("adopt", (keys.leases, keys.lanes(worker)), (keys.ns, worker, lease_ms, job))
+    return Call("adopt", (keys.leases, keys.lanes(worker), keys.scheduled), (keys.ns, worker, lease_ms, job))
 
 
 def handover(held: Held, lane: Lane, next_lane: Lane, written: Written, timeout_s: int) -> Call:
@@ -153,8 +154,8 @@ def delay(held: Held, lane: Lane, next_lane: Lane, written: Written, wait: Wait)
         (
             keys.ns, RQ, held.run, lane.worker, lane.record, next_lane.record, closed, opened,
             *written, JOB_DATA, held.about(next_lane.step), NO_TIMEOUT, held.ttl_s,
-            "failed" if failed else "finished", wait.error, wait.attempt, wait.delay_ms,
-            wait.due_ms, wait.note,
+            "failed" if failed else "finished", failure.packed(wait.error), wait.attempt,
+            wait.delay_ms, wait.due_ms, wait.note,
         ),
     )  # fmt: skip
 
@@ -182,7 +183,8 @@ def finish(held: Held, lane: Lane, written: Written, end: End) -> Call:
         (*held.run_keys, keys.job(closed), keys.wip, registry),
         (
             keys.ns, RQ, held.run, lane.worker, lane.record, ended.record, closed, *written,
-            end.status, end.text, job_status, end.exc_info, held.ttl_s, end.retention_s, end.note,
+            end.status, end.text, job_status, failure.packed(end.exc_info), held.ttl_s,
+            end.retention_s, end.note,
         ),
     )  # fmt: skip
 

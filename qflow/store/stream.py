@@ -13,6 +13,8 @@ from qflow.store.script import Call
 
 GROUP: Final = "router"
 _CHUNK: Final = 500
+_KEPT_FIELDS: Final = 100
+_KEPT_BYTES: Final = 64 * 1024
 
 
 class Entry(NamedTuple):
@@ -94,8 +96,12 @@ def start(
 
 
 def reject(keys: Keys, entry: Entry, reason: str) -> Call:
-    """Move a malformed entry to the rejected stream."""
-    flat = [part for pair in entry.fields.items() for part in pair]
+    """Move a malformed entry to the rejected stream, as it came but for what is far too large."""
+    kept = list(entry.fields.items())[:_KEPT_FIELDS]
+    flat = [part[:_KEPT_BYTES] for pair in kept for part in pair]
+    left_out = len(entry.fields) - len(kept)
+    if left_out:
+        flat += [b"left_out", b"%d more fields" % left_out]
     return Call("reject", (keys.events, keys.rejected), (keys.ns, GROUP, entry.id, reason, *flat))
 
 
@@ -124,5 +130,5 @@ def _entries(raw: list[Any]) -> list[Entry]:
     return [
         Entry(item[0].decode(), dict(zip(item[1][::2], item[1][1::2], strict=True)))
         for item in raw
-        if item[1] is not None
+        if item is not None and item[1] is not None  # deleted meanwhile: by 6.2, by later ones
     ]

@@ -63,7 +63,7 @@ def test_an_error_never_raised_has_a_header_only() -> None:
     }
 
 
-class Mute(Exception):  # noqa: N818
+class Mute(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
@@ -78,7 +78,7 @@ def test_a_str_that_raises() -> None:
     )
 
 
-class Odd(Exception):  # noqa: N818
+class Odd(Exception):
     @property
     def __notes__(self) -> list[str]:  # type: ignore[override]
         raise RuntimeError("no notes")

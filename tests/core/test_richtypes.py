@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum, IntFlag
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import pytest
 from pydantic import (
@@ -35,7 +35,7 @@ from qflow.core import codec
 from qflow.errors import CodecError
 
 T = TypeVar("T")
-Pair = namedtuple("Pair", "left right", defaults=[0])  # noqa: PYI024
+Pair = namedtuple("Pair", "left right", defaults=[0])  # noqa: PYI024 - both kinds of named tuple are tested
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Single(NamedTuple):
 
 
 class Picky(Single):
-    def __new__(cls) -> Picky:
+    def __new__(cls) -> Self:
         raise AssertionError("the constructor is not called")  # pragma: no cover
 
 
@@ -396,4 +396,4 @@ def test_importing_the_codec_stays_lean() -> None:
     )
     package = Path(codec.__file__).parents[1]
     command = [sys.executable, "-c", code, str(package)]
-    assert subprocess.check_output(command, text=True) == "[]\n"  # noqa: S603
+    assert subprocess.check_output(command, text=True) == "[]\n"

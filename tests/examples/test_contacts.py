@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from local_services.salesforce import Salesforce, contact
-from sqlalchemy import create_engine, select
+from copies import expected, rows
+from local_services.salesforce import Salesforce
 
 from qflow import NonRetriableError, RetryAfterError
-from workers.contacts import FIRST_PAGE, Contact, contacts, copy_page, save_contacts
+from workers.contacts import FIRST_PAGE, Contact, copy_page, save_contacts
 
 
 def copy_all() -> list[int]:
@@ -20,22 +20,6 @@ def copy_all() -> list[int]:
         counts.append(copied.contacts)
         path = copied.next_page
     return counts
-
-
-def rows(url: str) -> dict[str, tuple[str | None, str, str | None]]:
-    """Return the contacts in a database by id."""
-    engine = create_engine(url)
-    with engine.connect() as connection:
-        found = connection.execute(select(contacts)).all()
-    engine.dispose()
-    assert len({row.id for row in found}) == len(found)
-    return {row.id: (row.first_name, row.last_name, row.email) for row in found}
-
-
-def expected(count: int) -> dict[str, tuple[str | None, str, str | None]]:
-    """Return what `rows` says once the first `count` contacts are copied."""
-    made = map(contact, range(count))
-    return {c["Id"]: (c["FirstName"], c["LastName"], c["Email"]) for c in made}
 
 
 def test_every_page_is_copied(salesforce: Salesforce, database: str) -> None:

@@ -116,7 +116,7 @@ def test_other_failures_are_left_to_the_backoff(
 @pytest.mark.parametrize("body", ["<h1>Maintenance</h1>", {"price": "much"}, [], {}])
 def test_an_answer_of_another_shape_says_so(shop: Shop, body: object) -> None:
     shop.fail(1, 200, body)
-    with pytest.raises(ServiceError, match="The shop answered something else than a Item"):
+    with pytest.raises(ServiceError, match="The shop answered no proper Item"):
         get()
 
 

@@ -126,6 +126,12 @@ def test_an_error_of_a_run_is_read_from_its_record() -> None:
     assert stream.getvalue().endswith(f"run {RUN} f failed: ValueError: bad\n")
 
 
+def test_a_commit_of_the_handler_itself_names_no_step() -> None:
+    stream = console()
+    logs.log_sink("commit.fenced", {"function": "f", "run": RUN, "step": "", "attempt": 0})
+    assert f"run {RUN} f attempt 0 refused" in stream.getvalue()
+
+
 def test_control_characters_do_not_reach_the_terminal() -> None:
     stream = console()
     logs.log_sink("loop.failed", {"loop": "x", "error": "\x1b[2Jgone"})

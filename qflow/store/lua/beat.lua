@@ -6,7 +6,7 @@
 -- Callers: store.lease.beat
 local leases_key, lanes_key, worker_key, workers_key, queue_workers_key, wip_key, executions_key = unpack(KEYS)
 local ns, rq, worker, lease_ms, first, queues, hostname, pid, version, python, state, finished, failed,
-  worked, wip_ttl = unpack(ARGV)
+  worked, wip_ttl = unpack(ARGV, 1, 15)
 -- include: clock
 if first ~= '1' and not redis.call('ZSCORE', leases_key, worker) then return {-1} end
 redis.call('ZADD', leases_key, now_ms + tonumber(lease_ms), worker)
@@ -40,4 +40,6 @@ for i = 16, #ARGV do
   end
 end
 redis.call('EXPIRE', executions_key, wip_ttl)
-return {now_ms, unpack(redis.call('SMEMBERS', lanes_key))}
+local reply = redis.call('SMEMBERS', lanes_key)
+table.insert(reply, 1, now_ms)
+return reply

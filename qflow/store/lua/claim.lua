@@ -18,14 +18,23 @@ local function take(id)
   local run_key = ns .. ':run:' .. run
   local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued')
   local state, token, counts, step = string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
-  if (state ~= 'q' and state ~= 'd') or token ~= string.match(id, '%-(%d+)$') then
+  local current = token and token == string.match(id, '%-(%d+)$')
+  if not current or (state ~= 'q' and state ~= 'd') then
     redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
+    local job = rq .. ':job:' .. id
+    if not current and redis.call('TTL', job) == -1 then -- requeued by hand: RQ took its expiry away
+      redis.call('HSET', job, 'status', 'canceled')
+      redis.call('EXPIRE', job, wip_ttl)
+    end
     return nil
   end
   local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
   redis.call('HSET', run_key, 'lane', record, 'status', 'running')
   redis.call('HSETNX', run_key, 'started', now_ms)
-  if state == 'd' then redis.call('ZREM', scheduled_key, id) end
+  if state == 'd' then
+    redis.call('ZREM', scheduled_key, id)
+    redis.call('HDEL', run_key, 'due')
+  end
   redis.call('SADD', lanes_key, run)
   redis.call('HSET', rq .. ':job:' .. id, 'status', 'started', 'started_at', stamp,
     'last_heartbeat', stamp, 'worker_name', worker)

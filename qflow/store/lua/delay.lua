@@ -1,18 +1,19 @@
 -- Keep a finished step, if any, close the job at hand and set the next one on a timer: a sleep, or
--- another attempt after a failure.
+-- another attempt after a failure. `failure` is a traceback as RQ packs it, or empty.
 -- KEYS: run steps trace closed opened wip registry scheduled
--- ARGV: ns rq run worker expected next closed_id opened_id step result trace data description timeout ttl closed_status error attempt delay_ms due_ms note
+-- ARGV: ns rq run worker expected next closed_id opened_id step result trace data description timeout ttl closed_status failure attempt delay_ms due_ms note
 -- Builds: <ns>:lanes:<worker>, <ns>:wake:timer, <rq>:results:<closed>, the indexes of the run's status
 -- Returns: 1 done, 2 done before, or the current lane record where the lease was lost
 -- Callers: store.run.delay
 local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, registry_key, scheduled_key = unpack(KEYS)
 local ns, rq, run, worker, expected, next, closed_id, opened_id, step, result, trace, data, description,
-  timeout, ttl, closed_status, error, attempt, delay_ms, due_ms, note = unpack(ARGV)
+  timeout, ttl, closed_status, failure, attempt, delay_ms, due_ms, note = unpack(ARGV)
 -- include: fence
 local refused = refuse(run_key, ns, expected, next)
 if refused then return refused end
 -- include: clock
 -- include: jobs
+-- include: failure
 -- include: commit
 -- include: index
 local known = redis.call('HMGET', run_key, 'fn', 'status', 'created')
@@ -22,9 +23,7 @@ redis.call('HSET', run_key, 'lane', next, 'status', 'waiting', 'attempt', attemp
 commit_step(steps_key, trace_key, step, result, trace)
 redis.call('XADD', trace_key, '*', 'j', note, 'due', due)
 close_job(closed_key, closed_id, closed_status, registry_key, wip_key, worker, ttl)
-if error ~= '' then
-  redis.call('HSET', closed_key, 'exc_info', error)
-end
+record_failure(rq, closed_id, failure, worker, ttl)
 open_job(opened_key, 'scheduled', ns, data, description, timeout, ttl)
 redis.call('ZADD', scheduled_key, string.format('%.3f', due / 1000), opened_id)
 if redis.call('ZRANGE', scheduled_key, 0, 0)[1] == opened_id then

@@ -1,14 +1,15 @@
 -- Publish the functions of one publisher (an app in a folder): new ones and changed ones take
--- effect, those it no longer has are removed, schedules included.
+-- effect, those it no longer has are removed, schedules included. A function that another publisher
+-- has taken over meanwhile is left to that one.
 -- KEYS: functions functions_version cron published
--- ARGV: count [id spec]... [cron member]...
+-- ARGV: publisher count [id spec]... [cron member]...
 -- Returns: 1 where anything changed, 0 where all was published before
 -- Callers: store.directory.publish
 local functions_key, version_key, cron_key, published_key = unpack(KEYS)
-local count = tonumber(ARGV[1])
+local publisher, count = ARGV[1], tonumber(ARGV[2])
 -- include: clock
 local mine, ticks, changed = {}, {}, 0
-for i = 2, 1 + 2 * count, 2 do
+for i = 3, 2 + 2 * count, 2 do
   local id, spec = ARGV[i], ARGV[i + 1]
   mine[id] = true
   if redis.call('HGET', functions_key, id) ~= spec then
@@ -16,12 +17,13 @@ for i = 2, 1 + 2 * count, 2 do
     changed = 1
   end
 end
-for i = 2 + 2 * count, #ARGV do
+for i = 3 + 2 * count, #ARGV do
   ticks[ARGV[i]] = true
   redis.call('ZADD', cron_key, 'NX', now_ms, ARGV[i])
 end
 for _, id in ipairs(redis.call('SMEMBERS', published_key)) do
-  if not mine[id] then
+  local spec = not mine[id] and redis.call('HGET', functions_key, id)
+  if spec and cjson.decode(spec).publisher == publisher then
     redis.call('HDEL', functions_key, id)
     mine[id] = true
     changed = 1
@@ -34,6 +36,6 @@ for _, member in ipairs(redis.call('ZRANGE', cron_key, 0, -1)) do
   end
 end
 redis.call('DEL', published_key)
-for i = 2, 1 + 2 * count, 2 do redis.call('SADD', published_key, ARGV[i]) end
+for i = 3, 2 + 2 * count, 2 do redis.call('SADD', published_key, ARGV[i]) end
 if changed == 1 or redis.call('EXISTS', version_key) == 0 then redis.call('INCR', version_key) end
 return changed

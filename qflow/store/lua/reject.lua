@@ -4,7 +4,7 @@
 -- Returns: 1 moved, 0 handled before
 -- Callers: store.stream.reject
 local events_key, rejected_key = unpack(KEYS)
-local ns, group, entry, reason = unpack(ARGV)
+local ns, group, entry, reason = unpack(ARGV, 1, 4)
 if redis.call('XACK', events_key, group, entry) == 0 then return 0 end
 local fields = {'entry', entry, 'reason', reason}
 for i = 5, #ARGV do fields[#fields + 1] = ARGV[i] end

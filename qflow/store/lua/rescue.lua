@@ -2,16 +2,17 @@
 -- under a new token, and forget the worker. A worker that leaves runs it for itself, and so does one
 -- that finds a single run (`only`) in its name that it knows nothing of: no attempt is used up then.
 -- KEYS: leases lanes queue wake wip failed
--- ARGV: ns rq worker leaving data ttl only
--- Builds: <ns>:run:<run>…, <rq>:job:<id> old and new, <rq>:worker:<worker>, the indexes of the runs' status
+-- ARGV: ns rq worker leaving data ttl only failure
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> old and new, <rq>:results:<job>, <rq>:worker:<worker>, the indexes of the runs' status
 -- Returns: jobs returned, or -1 where the worker is alive or was rescued before
 -- Callers: store.lease.rescue
 local leases_key, lanes_key, queue_key, wake_key, wip_key, failed_key = unpack(KEYS)
-local ns, rq, worker, leaving, data, ttl, only = unpack(ARGV)
+local ns, rq, worker, leaving, data, ttl, only, failure = unpack(ARGV)
 -- include: clock
 local lease = redis.call('ZSCORE', leases_key, worker)
 if not lease or (leaving ~= '1' and tonumber(lease) > now_ms) then return -1 end
 -- include: jobs
+-- include: failure
 -- include: index
 -- include: wake
 local returned = 0
@@ -33,8 +34,9 @@ for _, run in ipairs(only ~= '' and {only} or redis.call('SMEMBERS', lanes_key))
       redis.call('DEL', rq .. ':job:' .. old)
       redis.call('ZREM', wip_key, old .. ':' .. worker)
     else
-      redis.call('HSET', rq .. ':job:' .. old, 'exc_info', 'its worker ' .. worker .. ' died', 'data', data)
+      redis.call('HSET', rq .. ':job:' .. old, 'data', data)
       close_job(rq .. ':job:' .. old, old, 'failed', failed_key, wip_key, worker, ttl)
+      record_failure(rq, old, failure, worker, ttl)
     end
     redis.call('HSET', run_key, 'lane', table.concat({'q', string.format('%d', token + 1),
       string.format('%d', attempt), string.format('%d', deaths), '', step}, '|'),

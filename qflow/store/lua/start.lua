@@ -6,7 +6,7 @@
 -- Returns: runs created, -1 where the functions changed since `version`, -2 where the entry was handled before
 -- Callers: store.stream.start
 local events_key, version_key, queues_key, wake_key = unpack(KEYS)
-local ns, rq, group, entry, version, event_id, event, data, ttl = unpack(ARGV)
+local ns, rq, group, entry, version, event_id, event, data, ttl = unpack(ARGV, 1, 9)
 if (redis.call('GET', version_key) or '0') ~= version then return -1 end
 if redis.call('XACK', events_key, group, entry) == 0 then return -2 end
 if #ARGV < 10 then return 0 end

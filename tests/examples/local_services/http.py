@@ -66,7 +66,7 @@ class HttpService:
         class Handler(_Handler):
             owner = service
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server = _Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -90,6 +90,11 @@ class HttpService:
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request."""
         raise NotImplementedError
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Stay silent: a client may be killed while it waits for its answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):

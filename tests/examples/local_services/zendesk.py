@@ -20,7 +20,9 @@ class Zendesk(HttpService):
         self.tickets: list[dict[str, Any]] = []
         self._most = most
 
-    def add(self, subject: str | None, priority: str | None, days: int, status: str = "open") -> int:
+    def add(
+        self, subject: str | None, priority: str | None, days: int, status: str = "open"
+    ) -> int:
         """Add a ticket that is `days` days old; return its id."""
         number = 1000 + len(self.tickets)
         created = (datetime.now(UTC) - timedelta(days=days, minutes=5)).strftime("%Y-%m-%dT%XZ")
