@@ -112,6 +112,14 @@ def cell(text: str, style: str = "") -> Text:
     return Text(one_line(text), style, no_wrap=True, overflow="ellipsis")
 
 
+def fact(name: str, value: Text | str) -> Text:
+    """Return a line of facts: what it is, then how it is, cut at the terminal's width."""
+    from rich.text import Text
+
+    line = Text(f"{name:<10}", no_wrap=True, overflow="ellipsis")
+    return line.append_text(value) if isinstance(value, Text) else line.append(one_line(value))
+
+
 def table(*columns: str, right: tuple[str, ...] = (), give_way: str = "") -> Table:
     """Return an empty table; where it is too wide for the terminal, column `give_way` is cut."""
     from rich.box import SIMPLE_HEAD

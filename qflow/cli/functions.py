@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from qflow.cli import display
@@ -53,25 +55,28 @@ def show_command(settings: Settings, function: str, as_json: bool) -> None:
 
 
 def _print(view: FunctionView) -> None:
-    from rich.table import Table
-
     console = display.console()
-    spec = view.spec
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("function", display.cell(view.id, "bold"))
-    if not spec:
-        facts.add_row("", display.cell("no worker publishes it any more", "yellow"))
-    else:
-        facts.add_row("name", display.cell(spec["name"]))
-        facts.add_row("app", display.cell(spec["app"]))
-        facts.add_row("triggers", "\n".join(map(display.one_line, view.triggers)), style="")
-        facts.add_row("retries", f"{spec['retries']} for each step")
-        if spec["timeout_ms"]:
-            facts.add_row("time-out", display.length(spec["timeout_ms"]))
-        facts.add_row("version", spec["version"])
-        facts.add_row("source", display.cell(f"{spec['file']}:{spec['line']}"))
-    console.print(facts)
+    for name, value in _facts(view):
+        console.print(display.fact(name, value))
     counts = display.table(*view.runs, right=tuple(view.runs))
     counts.add_row(*(str(count) for count in view.runs.values()))
     console.print()
     console.print(counts)
+
+
+def _facts(view: FunctionView) -> Iterator[tuple[str, str]]:
+    spec = view.spec
+    yield "function", view.id
+    if not spec:
+        yield "", "no worker publishes it any more"
+        return
+    yield "name", spec["name"]
+    yield "app", spec["app"]
+    for at, trigger in enumerate(view.triggers):
+        yield "" if at else "triggers", trigger
+    yield "retries", f"{spec['retries']} for each step"
+    if spec["timeout_ms"]:
+        yield "time-out", display.length(spec["timeout_ms"])
+    yield "version", spec["version"]
+    if spec["file"]:
+        yield "source", f"{spec['file']}:{spec['line']}"

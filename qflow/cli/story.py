@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from qflow.cli import display
 from qflow.read.timeline import Attempt, StepView, Timeline
@@ -25,7 +26,8 @@ _MARKS = {
 def print_story(told: Timeline) -> None:
     """Print a run."""
     console = display.console()
-    console.print(_facts(told))
+    for fact in _facts(told):
+        console.print(fact)
     console.print(_tree(told))
     if told.error:
         console.print(display.cell(display.error_line(told.error), "red"))
@@ -37,23 +39,19 @@ def print_story(told: Timeline) -> None:
         )
 
 
-def _facts(told: Timeline) -> Any:
-    from rich.table import Table
-
+def _facts(told: Timeline) -> Iterator[Text]:
     row, event = told.row, told.event
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("run", display.cell(row.id, "bold"))
-    facts.add_row("function", display.cell(row.function))
-    facts.add_row("status", _standing(told))
-    facts.add_row("event", display.cell(f"{event['name']}  {event['id']}"))
-    facts.add_row("data", display.cell(display.compact(event.get("data"), 200)))
-    facts.add_row("created", display.moment(row.created))
+    yield display.fact("run", display.cell(row.id, "bold"))
+    yield display.fact("function", row.function)
+    yield display.fact("status", _standing(told))
+    yield display.fact("event", f"{event['name']} {event['id']}")
+    yield display.fact("data", display.compact(event.get("data"), 200))
+    yield display.fact("created", display.moment(row.created))
     if row.started is not None:
-        facts.add_row("started", f"{display.moment(row.started)}  {_queue(told)}")
+        yield display.fact("started", f"{display.moment(row.started)} {_queue(told)}")
     if row.ended is not None:
         took = display.length(row.duration_ms)
-        facts.add_row("ended", display.moment(row.ended) + (f"  after {took}" if took else ""))
-    return facts
+        yield display.fact("ended", display.moment(row.ended) + (f" after {took}" if took else ""))
 
 
 def _standing(told: Timeline) -> Text:
@@ -81,7 +79,7 @@ def _tree(told: Timeline) -> Tree:
         tree.add(_attempt(attempt, "handler "))
     for step in told.steps:
         branch = tree.add(_step(step, told.now))
-        if len(step.attempts) > 1 or step.error:
+        if any(attempt.outcome not in ("ok", "running") for attempt in step.attempts):
             for attempt in step.attempts:
                 branch.add(_attempt(attempt))
     return tree

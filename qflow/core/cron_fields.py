@@ -200,7 +200,7 @@ def _number(field: _Field, text: str) -> int:
 
 
 def _matcher(columns: str) -> Any:
-    from croniter import CroniterBadDateError, croniter  # type: ignore[import-untyped]  # no hints
+    from croniter import CroniterBadDateError, croniter
 
     matcher = croniter(columns, 0.0)
     try:

@@ -6,12 +6,19 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from qflow.core import codec
 from qflow.errors import EventError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # typing's own has defaults from 3.13 on
+
+    T = TypeVar("T", default=dict[str, Any])  # so that plain `event: Event` has a type
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 MAX_EVENT_BYTES: Final = 512 * 1024
 MAX_NAME: Final = 255

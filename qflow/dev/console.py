@@ -57,7 +57,7 @@ class Console:
             self._put("\n".join(lines))
 
     def relay(self, process: str, line: str) -> None:
-        """Write a line that another process wrote: a log line of its own, or what user code printed."""
+        """Write a line of another process: of its log, or what user code printed."""
         if self._as_json:
             if line.startswith("{"):
                 self._put(line)

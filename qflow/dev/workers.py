@@ -1,4 +1,4 @@
-"""Which worker of `qflow dev` works: one at a time, its successor starting, predecessors leaving."""
+"""Which worker of `qflow dev` works: one at a time, while others start and leave."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class Workers:
     def bring_up(self) -> bool:
         """Wait until the new worker works, and let the old one go; False where it does not work.
 
-        The old one goes on then. So it does where a signal or a further change came meanwhile.
+        The old one goes on then. So it does where a signal or a further change came meanwhile. What
+        the new one says is held back until `release`.
         """
         fresh = self._starting
         if fresh is None or not self._comes_up(fresh):
@@ -87,6 +88,12 @@ class Workers:
         if not self._inbox.stopping() and not self._inbox.has_changes:
             self.spawn()
             self.bring_up()
+            self.release()
+
+    def release(self) -> None:
+        """Pass on what the worker says, from its first line."""
+        if self._current is not None:
+            self._current.release()
 
     def clear_away(self) -> None:
         """Forget predecessors that have ended; end those that take too long."""
@@ -120,7 +127,6 @@ class Workers:
                 released = True
             with suppress(RedisError):
                 if fresh.ready(self._redis, self._keys):
-                    fresh.release()
                     return True
             self._inbox.take_in(_POLL_S)
             self._tend()

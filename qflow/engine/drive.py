@@ -20,7 +20,7 @@ from qflow.core.replay import Effects, inside_step
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
 from qflow.engine.session import Session
-from qflow.errors import StepTimeout, Suspend
+from qflow.errors import RedisError, StepTimeout, Suspend
 from qflow.store.script import Call
 
 
@@ -82,7 +82,10 @@ class Line:
 
     def send(self, calls: list[Call]) -> None:
         if calls:
-            replies = self._engine.committer.submit(calls)
+            try:
+                replies = self._engine.committer.submit(calls)
+            except RedisError as error:
+                raise self._session.lose(str(error)) from error
             crashpoints.reach("commit.after")
             self._session.settle(replies)
 
@@ -125,7 +128,10 @@ class AsyncLine:
 
     async def send(self, calls: list[Call]) -> None:
         if calls:
-            replies = await self._engine.committer.asubmit(calls)
+            try:
+                replies = await self._engine.committer.asubmit(calls)
+            except RedisError as error:
+                raise self._session.lose(str(error)) from error
             crashpoints.reach("commit.after")
             self._session.settle(replies)
 

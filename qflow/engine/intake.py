@@ -104,7 +104,7 @@ def _from_json(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise _Malformed(f"data is not JSON: {error or 'nested too deeply'}") from None
+        raise _Malformed(f"data is not JSON: {str(error) or 'nested too deeply'}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -117,7 +117,7 @@ def _from_msgpack(raw: bytes) -> Any:
     try:
         return msgpack.unpackb(raw, timestamp=3, strict_map_key=False)
     except Exception as error:  # noqa: BLE001  # it raises many kinds, TypeError among them
-        raise _Malformed(f"data is not msgpack: {error or type(error).__name__}") from None
+        raise _Malformed(f"data is not msgpack: {str(error) or type(error).__name__}") from None
 
 
 def _check_mapping(value: Any) -> None:

@@ -19,7 +19,7 @@ import hiredis
 from qflow import crashpoints
 from qflow.core.outcome import Again, Done, Effect, Fail, Open, Store
 from qflow.engine.apply import Applied, Retention, apply, give_back, postpone
-from qflow.errors import Fenced, RedisRefused, Suspend
+from qflow.errors import Fenced, Suspend
 from qflow.store.run import Held, Lane
 from qflow.store.script import Call
 from qflow.telemetry import emit
@@ -121,8 +121,7 @@ class Session:
         own = replies[:-1] if self._following else replies
         for reply in own:
             if isinstance(reply, hiredis.ReplyError):
-                self.closed = True
-                raise RedisRefused(f"run {self.held.run}: Redis refused its commit: {reply}")
+                raise self.lose(f"Redis refused its commit: {reply}")
             if isinstance(reply, bytes):
                 self.closed = self.fenced = True
                 lane = self._lane
@@ -141,6 +140,16 @@ class Session:
             raise Fenced
         if self.closed:
             raise Suspend
+
+    def lose(self, problem: str) -> Suspend:
+        """Give up a run whose commit cannot be made; return what unwinds its handler.
+
+        Whether it was made is unknown, and the handler must not take it for a failed step: the run
+        stays in this worker's name until a beat finds it unattended and gives it back.
+        """
+        self.closed = True
+        emit("loop.failed", loop="commit", error=f"run {self.held.run}: {problem}")
+        return Suspend()
 
     def plan_flush(self) -> list[Call]:
         """Return what is outstanding, for the flushing thread to write."""

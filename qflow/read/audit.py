@@ -21,13 +21,15 @@ from qflow.store.run import Lane
 RESCUE_MS: Final = 60_000
 """A lapsed lease is the rescuer's work; after this long it is reported that nobody did it."""
 
+PAUSE_S: Final = 0.5
+"""Between two looks: longer than a stock RQ worker takes from popping a job to beginning it."""
+
 _PAGE: Final = 500
 _QUEUE_PAGE: Final = 10_000
 _OVERLAP: Final = 1_000
 _INDEXED: Final = 10_000
 _RECHECKED: Final = 50
 _LOOKS: Final = 3
-_PAUSE_S: Final = 0.5
 _RESCUE: Final = "rescue"
 
 
@@ -94,8 +96,11 @@ class _Seen(NamedTuple):
     held: bool
 
 
-def audit(redis: Redis, keys: Keys) -> Audit:
-    """Check every unfinished run, and that records and indexes agree; writes nothing."""
+def audit(redis: Redis, keys: Keys, pause_s: float = PAUSE_S) -> Audit:
+    """Check every unfinished run, and that records and indexes agree; writes nothing.
+
+    `pause_s` is waited for between looks at what seems wrong.
+    """
     began = time.monotonic()
     now_ms = clock_ms(redis.call("TIME"))
     queue = _queue(redis, keys)
@@ -109,7 +114,7 @@ def audit(redis: Redis, keys: Keys) -> Audit:
             if why not in ("", _RESCUE):
                 suspects.append(found)
         seen.update(listed.run for listed in page if listed.status in UNFINISHED)
-    findings = _confirmed(redis, keys, suspects) if suspects else []
+    findings = _confirmed(redis, keys, suspects, pause_s) if suspects else []
     took_ms = round((time.monotonic() - began) * 1000)
     return Audit(len(seen), len(queue), rescues, tuple(findings), took_ms)
 
@@ -255,7 +260,7 @@ def _unbacked(seen: _Seen, now_ms: int) -> str:
     return _RESCUE if lapsed_ms > 0 else ""
 
 
-def _confirmed(redis: Redis, keys: Keys, suspects: list[_Seen]) -> list[Stuck]:
+def _confirmed(redis: Redis, keys: Keys, suspects: list[_Seen], pause_s: float) -> list[Stuck]:
     """Look at suspects again, and return those that stayed as they were every time.
 
     The pauses let a job through that a stock RQ worker has taken but not yet begun.
@@ -263,7 +268,7 @@ def _confirmed(redis: Redis, keys: Keys, suspects: list[_Seen]) -> list[Stuck]:
     found = {suspect.listed: (suspect, "") for suspect in suspects}
     for look in range(_LOOKS):
         if look:
-            time.sleep(_PAUSE_S)
+            time.sleep(pause_s)
         now_ms = clock_ms(redis.call("TIME"))
         again: dict[_Listed, tuple[_Seen, str]] = {}
         listed = list(found)

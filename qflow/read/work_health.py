@@ -10,6 +10,7 @@ from qflow.read.facts import Facts, Finding, Level
 _LAG: Final = 1_000
 _OLD_MS: Final = 60_000
 _LATE_MS: Final = 10_000
+_DECADES_MS: Final = 10**12
 
 
 def findings(facts: Facts) -> list[Finding]:
@@ -51,16 +52,14 @@ def _leader(facts: Facts) -> Finding:
     held, remedy = facts.leader, "start `qflow scheduler`"
     if held.live:
         return Finding("ok", "scheduler", f"{held.holder} leads (term {held.token})")
-    needed: Level = "bad" if facts.overview.unfinished else "warn"
+    long_gone = -held.left_ms > _OLD_MS  # else a standby, or a restart, is about to take over
+    needed: Level = "bad" if facts.overview.unfinished and long_gone else "warn"
     if not held.holder:
         return Finding(
             needed, "scheduler", "none ever ran: no timer, retry or cron will fire", remedy
         )
-    ago = (
-        "resigned"
-        if held.left_ms < -(10**12)
-        else f"went silent {from_ms(_rounded(-held.left_ms))} ago"
-    )
+    resigned = held.left_ms < -_DECADES_MS  # a lead that is laid down ends at the epoch
+    ago = "resigned" if resigned else f"went silent {from_ms(_rounded(-held.left_ms))} ago"
     return Finding(needed, "scheduler", f"nobody leads; {held.holder} {ago}", remedy)
 
 

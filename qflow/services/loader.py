@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +33,7 @@ def load(path: str) -> tuple[dict[str, Function[Any]], list[App]]:
         sys.path.insert(0, str(folder.parent))
     apps: list[App] = []
     for name in sorted(_modules(folder)):
-        module = importlib.import_module(name)
+        module = _import(name, folder)
         _check_origin(module, folder)
         apps += [
             value for value in vars(module).values() if isinstance(value, App) and value not in apps
@@ -47,6 +48,16 @@ def load(path: str) -> tuple[dict[str, Function[Any]], list[App]]:
                 )
             functions[function.id] = function
     return functions, apps
+
+
+def _import(name: str, folder: Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except DefinitionError as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if folder in Path(frame.filename).parents]
+        place = f"{own[-1].filename}:{own[-1].lineno}" if own else name
+        raise DefinitionError(f"{place}: {error}") from error
 
 
 def _modules(folder: Path) -> Iterator[str]:

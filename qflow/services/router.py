@@ -59,10 +59,13 @@ class Router(Service):
         self._takeover_ms = takeover_ms
         self._catalogue = Catalogue("0", {}, {})
         self._ticks = 0
+        self._unfinished = True
 
     def start(self) -> None:
-        """Create the consumer group where there is none."""
+        """Create the consumer group where there is none; look first at what an error left behind."""
         stream.ensure_group(self._redis, self._keys)
+        self._announce()
+        self._unfinished = True
 
     def tick(self) -> float:
         """Route one batch; hold the stream back while no function was ever published."""
@@ -71,8 +74,11 @@ class Router(Service):
             if self._catalogue.version == "0":
                 return _HOLD_S
         self._ticks += 1
-        entries = []
-        if self._ticks % 20 == 1:
+        entries: list[stream.Entry] = []
+        if self._unfinished:
+            entries = stream.unfinished(self._redis, self._keys, self.name, _BATCH)
+            self._unfinished = bool(entries)
+        elif self._ticks % 20 == 1:
             entries = stream.reclaim(self._redis, self._keys, self.name, self._takeover_ms, _BATCH)
             self._announce()
         entries = entries or stream.read(self._redis, self._keys, self.name, _BATCH, _BLOCK_MS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import replace
 from typing import Any, Final
 
 from rq_scheduler import Scheduler as RQScheduler
@@ -30,6 +31,7 @@ from qflow.telemetry import emit
 
 _BATCH: Final = 200
 _LONGEST_WAIT_S: Final = 1.0
+_GRACE_MS: Final = 60_000
 CRON_EVENT: Final = "qflow/cron"
 
 
@@ -50,6 +52,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         self._ttl_s = ttl_s
         self._lease_ms = min(lease_ms, 5000)
         self._token = 0
+        self._ticks = 0
         self._version = ""
         self._woken = threading.Event()
         self._stopped = threading.Event()
@@ -62,6 +65,10 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         if bid.token != self._token:
             emit("leader.gained" if bid.token else "leader.lost", name=self.name, token=bid.token)
             self._token = bid.token
+        self._ticks += 1
+        if self._ticks % 20 == 1:
+            facts = {"pid": os.getpid(), "name": self.name}
+            directory.announce(self._redis, self._keys, self.kind, self.name, facts, 60)
         if not bid.token:
             return min(bid.wait_ms / 1000 + 0.01, _LONGEST_WAIT_S)
         crashpoints.reach("scheduler.before_due")
@@ -122,8 +129,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
     ) -> int:
         """Handle one schedule's ticks since `last_ms`; return when it is to be looked at next."""
         seed = f"{spec['id']}|{cron.key}"
-        horizon = now_ms
-        ticks, following = due_ticks(cron, last_ms, horizon)
+        ticks, following = _due(cron, last_ms, now_ms)
         for tick_ms in ticks:
             at_ms = fire_ms(cron, tick_ms, f"{seed}|{tick_ms}")
             if at_ms > now_ms:
@@ -159,3 +165,14 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
             for fn, spec in specs.items()
             for cron in (Cron.from_spec(t) for t in spec["triggers"] if "cron" in t)
         }
+
+
+def _due(cron: Cron, last_ms: int, now_ms: int) -> tuple[list[int], int]:
+    """Return the ticks to start and when to look again.
+
+    A tick that waits for its jitter is not a missed one, so ticks of the jitter's span all count.
+    """
+    if cron.catch_up != "none" or not cron.jitter_ms:
+        return due_ticks(cron, last_ms, now_ms)
+    since = max(last_ms, now_ms - _GRACE_MS - cron.jitter_ms)
+    return due_ticks(replace(cron, catch_up="all"), since, now_ms)

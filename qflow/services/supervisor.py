@@ -122,7 +122,8 @@ def stop_on_signals() -> threading.Event:
     def handle(number: int, _frame: object) -> None:
         if stop.is_set():
             os._exit(128 + number)
-        stop.set()
+        # Not here: this may have interrupted the very lock that setting an event takes.
+        threading.Thread(target=stop.set).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)

@@ -146,7 +146,8 @@ class Keys:
 
     @cached_property
     def wip(self) -> str:
-        """Sorted set. RQ's StartedJobRegistry: `job:execution` by expiry (s)."""
+        """Sorted set. RQ's StartedJobRegistry: `job:execution` by expiry (s). Deleted by Redis when
+        empty."""
         return f"{RQ}:wip:{self.queue_name}"
 
     @cached_property

@@ -60,7 +60,7 @@ class Link:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._socket: socket.socket | None = None
-        self._reader: hiredis.Reader = None
+        self._reader: Any = None
 
     def exchange(self, packed: bytes, count: int, wait_s: float = _TIMEOUT_S) -> list[Any]:
         """Send `packed` and return its `count` replies; errors among them come as ReplyError.
@@ -73,7 +73,7 @@ class Link:
             sock.settimeout(wait_s)
             sock.sendall(packed)
             gets = self._reader.gets
-            replies = []
+            replies: list[Any] = []
             while len(replies) < count:
                 reply = gets()
                 if reply is _MISSING:
@@ -86,7 +86,7 @@ class Link:
         except (OSError, hiredis.ProtocolError) as error:
             self.close()
             raise RedisUnavailable(
-                f"no Redis at {self._target.shown}: {error or type(error).__name__}; "
+                f"no Redis at {self._target.shown}: {str(error) or type(error).__name__}; "
                 "start one, or set QFLOW_REDIS_URL"
             ) from error
         except BaseException:

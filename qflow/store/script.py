@@ -64,7 +64,8 @@ def _read(*parts: str) -> str:
 def packed(call: Call) -> bytes:
     """Return the EVALSHA command of a call, in Redis's protocol."""
     keys = call.keys
-    return pack(("EVALSHA", script(call.script).sha, len(keys), *keys, *call.args))
+    command: bytes = pack(("EVALSHA", script(call.script).sha, len(keys), *keys, *call.args))
+    return command
 
 
 def run_all(redis: Redis, calls: Sequence[Call]) -> list[Any]:

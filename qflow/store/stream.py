@@ -68,6 +68,14 @@ def read(redis: Redis, keys: Keys, consumer: str, count: int, block_ms: int) -> 
     return _entries(reply[0][1]) if reply else []
 
 
+def unfinished(redis: Redis, keys: Keys, consumer: str, count: int) -> list[Entry]:
+    """Return entries that this very consumer read before and never acknowledged."""
+    reply = redis.call(
+        "XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, "STREAMS", keys.events, "0"
+    )
+    return _entries(reply[0][1]) if reply else []
+
+
 def reclaim(redis: Redis, keys: Keys, consumer: str, idle_ms: int, count: int) -> list[Entry]:
     """Take over entries that another router read `idle_ms` ago and never acknowledged."""
     reply = redis.call("XAUTOCLAIM", keys.events, GROUP, consumer, idle_ms, "0-0", "COUNT", count)

@@ -16,7 +16,7 @@ class Moved(NamedTuple):
     `count` is -1 where the caller no longer leads.
     """
 
-    count: int
+    count: int  # type: ignore[assignment]  # nobody misses tuple.count
     now_ms: int
     next_ms: int
 

@@ -91,7 +91,8 @@ class Target(NamedTuple):
         if self.service:
             from redis.sentinel import Sentinel
 
-            return Sentinel(list(self.hosts)).master_for(self.service, **common)
+            primary: redis.Redis = Sentinel(list(self.hosts)).master_for(self.service, **common)
+            return primary
         host, port = self.hosts[0]
         if self.scheme == "rediss":
             common |= {

@@ -84,7 +84,7 @@ class Process:
         self.send(signal.SIGCONT)
 
     def wait(self, timeout: float = 30.0) -> int:
-        """Wait for its end and return its exit code; AssertionError with its last lines if it goes on."""
+        """Return its exit code once it ends; AssertionError with its last lines if it goes on."""
         try:
             return self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -164,7 +164,7 @@ class Qflow:
         )
 
     def wait_for(self, predicate: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
-        """Return `predicate()` once it is true; AssertionError with every log's tail if it stays false."""
+        """Return `predicate()` once it is true; AssertionError with all logs' tails if never."""
         deadline = time.monotonic() + timeout
         while True:
             value = predicate()

@@ -76,7 +76,7 @@ class RedisServer:
         self._child = None
 
     def restart(self) -> None:
-        """Start it again at the same port, after `kill` or by stopping it first; its file is loaded."""
+        """Start it again at the same port, stopping it first where it runs; its file is loaded."""
         if self._child is not None:
             end(self._child)
         self.start()

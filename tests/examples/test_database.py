@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from copies import expected, rows
+from copies import empty, expected, rows
 from local_services.salesforce import contact
-from sqlalchemy import create_engine
 
 from qflow import NonRetriableError
 from qflow.dev.redis_process import free_port
 from workers.contacts import Contact, save_contacts
-from workers.database import metadata
 
 
 def _pg_ctl() -> str:
@@ -52,18 +50,14 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(
-    request: pytest.FixtureRequest, environment: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, environment: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """An empty database of each kind, which DATABASE_URL names."""
     made: str = f"sqlite:///{tmp_path}/acme.db"
     if request.param == "postgresql":
         made = request.getfixturevalue("postgres")
     environment.setenv("DATABASE_URL", made)
-    yield made
-    engine = create_engine(made)
-    metadata.drop_all(engine)
-    engine.dispose()
+    empty(made)
+    return made
 
 
 def test_upserting_from_many_threads_doubles_nothing(url: str) -> None:

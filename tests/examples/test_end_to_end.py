@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from acme import ROOT, Acme
-from copies import expected, rows
+from copies import empty, expected, rows
 
 import qflow
 from qflow.dev.redis_process import free_port
@@ -32,18 +33,21 @@ def acme(company: Acme) -> Acme:
     for service in (company.salesforce, company.zendesk, company.slack, company.exchange):
         service.reset()
     company.mail.messages.clear()
+    empty(company.database)
     return company
 
 
-@pytest.fixture
-def users(acme: Acme) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def users(company: Acme) -> Iterator[httpx.Client]:
     """A client of the example web service, which uvicorn serves."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "examples.signup.app:app", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, env=acme.processes.env, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=company.processes.env, stderr=subprocess.DEVNULL
+    )
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         try:
-            acme.processes.wait_for(lambda: _answers(client), 20, "uvicorn")
+            company.processes.wait_for(lambda: _answers(client), 20, "uvicorn")
             yield client
         finally:
             server.terminate()
@@ -60,6 +64,18 @@ def _answers(client: httpx.Client) -> bool:
 def outcomes(story: dict[str, Any]) -> dict[str, list[str]]:
     """Return how each attempt of each step ended."""
     return {step["id"]: [a["outcome"] for a in step["attempts"]] for step in story["steps"]}
+
+
+def test_the_worker_publishes_what_starts_each_function(acme: Acme) -> None:
+    listed = acme.processes.run("functions", "list", "--json")
+    found = {function["id"]: function["triggers"] for function in json.loads(listed.stdout)}
+    assert set(found) == {
+        *("sync-contacts", "daily-ticket-summary", "send-welcome-email", "fetch-rates")
+    }
+    assert found["send-welcome-email"] == [{"event": "user/created"}]
+    assert [trigger.get("cron") for trigger in found["sync-contacts"]] == ["0 * * * *"]
+    (nine,) = found["daily-ticket-summary"]
+    assert (nine["cron"], nine["tz"]) == ("0 9 * * *", "Europe/Berlin")
 
 
 def test_syncing_twice_doubles_nothing(acme: Acme) -> None:
@@ -99,6 +115,7 @@ def test_a_worker_killed_while_it_fetches_a_page(acme: Acme) -> None:
     assert acme.salesforce.reached.wait(10)
     acme.worker.kill()
     assert acme.worker.exit_code == -signal.SIGKILL
+    assert rows(acme.database) == expected(10)
     acme.salesforce.release()
     acme.new_worker()
     story = acme.finish(run)
@@ -114,6 +131,7 @@ def test_a_worker_killed_after_it_saved_a_page(acme: Acme) -> None:
     doomed = acme.new_worker({"QFLOW_CRASH_AT": "step.after#2"})
     run = acme.start("sync-contacts")
     assert doomed.wait() == -signal.SIGKILL
+    assert rows(acme.database) == expected(20)
     acme.new_worker()
     story = acme.finish(run)
     assert (story["status"], story["output"]) == ("completed", 25)

@@ -1,0 +1,153 @@
+"""The audit finds each way in which a run can be stuck, and nothing on a sound system."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from read.scenes import Scene
+
+from qflow.core.ids import job_id
+from qflow.read.audit import RESCUE_MS, Audit, audit
+
+broken = pytest.mark.leaves_keys("it is broken on purpose")
+
+
+def check(scene: Scene) -> Audit:
+    return audit(scene.redis, scene.keys, pause_s=0.02)
+
+
+def why(scene: Scene) -> str:
+    (found,) = check(scene).findings
+    return found.why
+
+
+def test_a_sound_system_has_no_findings(scene: Scene) -> None:
+    for _ in range(5):
+        scene.start("pay")
+    scene.claim().complete()
+    scene.claim().sleep("nap", 60_000)
+    scene.claim().open("charge")
+    scene.claim().open("charge").again(60_000)
+    seen = check(scene)
+    assert seen.findings == ()
+    assert (seen.checked, seen.queued_jobs, seen.rescues) == (4, 1, 0)
+
+
+def test_a_queued_run_without_its_job_is_found(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.redis.call("LREM", scene.keys.queue, 0, job_id(run, "", 1))
+    assert "not in the queue" in why(scene)
+
+
+def test_a_job_under_an_old_token_is_no_job(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.redis.call("HSET", scene.keys.run(run), "lane", "q|2|0|0||")
+    assert "not in the queue" in why(scene)
+
+
+def test_a_sleep_without_its_timer_is_found(scene: Scene) -> None:
+    scene.start("pay")
+    scene.claim().sleep("nap", 60_000)
+    scene.redis.call("DEL", scene.keys.scheduled)
+    assert "timer" in why(scene)
+
+
+def test_a_held_run_needs_the_lease_of_its_worker(scene: Scene) -> None:
+    scene.start("pay")
+    scene.claim().open("charge")
+    scene.redis.call("DEL", scene.keys.leases)
+    assert why(scene) == "is held by worker w1, which has no lease"
+
+
+def test_a_held_run_needs_to_be_known_to_its_worker(scene: Scene) -> None:
+    scene.start("pay")
+    scene.claim()
+    scene.redis.call("DEL", scene.keys.lanes("w1"))
+    assert "does not list it" in why(scene)
+
+
+def test_a_lapsed_lease_is_the_rescuers_work_for_a_minute(scene: Scene) -> None:
+    scene.start("pay")
+    scene.claim()
+    scene.redis.call("ZADD", scene.keys.leases, scene.now_ms() - 1000, "w1")
+    seen = check(scene)
+    assert (seen.findings, seen.rescues) == ((), 1)
+    scene.redis.call("ZADD", scene.keys.leases, scene.now_ms() - RESCUE_MS - 5000, "w1")
+    assert "whose lease lapsed" in why(scene)
+
+
+def test_a_run_in_the_index_of_another_state_is_found(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.redis.call("ZADD", scene.keys.by_status("waiting"), 5, run)
+    assert why(scene) == "listed as waiting, but its record says queued"
+
+
+def test_a_run_that_no_index_lists_is_found(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.redis.call("ZREM", scene.keys.by_status("queued"), run)
+    assert "the index of queued runs lacks it" in why(scene)
+
+
+def test_a_run_that_its_functions_index_lacks_is_found(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.redis.call("ZREM", scene.keys.by_function("pay", "queued"), run)
+    assert "its function's queued runs" in why(scene)
+
+
+def test_an_unfinished_run_without_a_record_is_found(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.redis.call("DEL", scene.keys.run(run))
+    assert "its record is gone" in why(scene)
+
+
+def test_an_ended_run_in_the_wrong_index_is_found(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.claim().complete()
+    scene.redis.call("ZREM", scene.keys.by_status("completed"), run)
+    assert "the index of completed runs lacks it" in why(scene)
+
+
+def test_a_live_system_gives_no_false_alarm(scene: Scene) -> None:
+    for _ in range(200):
+        scene.start("pay")
+    stop = threading.Event()
+    worked = []
+
+    def work() -> None:
+        other = Scene(
+            type(scene.redis)(f"redis://{scene.redis.target.shown.partition('://')[2]}"), scene.keys
+        )
+        while not stop.is_set():
+            hand = other.claim().open("a").store(1).open("b").store(2)
+            hand.complete()
+            other.start("pay")
+            worked.append(hand.run)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        found = [finding for _ in range(8) for finding in check(scene).findings]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert found == []
+    assert len(worked) > 100
+
+
+def test_ten_thousand_runs_take_seconds(scene: Scene) -> None:
+    from qflow.store import invoke, script, stream
+    from qflow.core.ids import ulid
+
+    calls = []
+    for number in range(10_000):
+        run = ulid(1_700_000_000_000 + number, number.to_bytes(10, "big"))
+        event = (run, '{"name":"a/b","id":"x","ts":1,"data":{}}')
+        calls.append(invoke.invoke(scene.keys, stream.Start("pay", run, "1", "shop"), event, 500))
+    for at in range(0, len(calls), 1000):
+        script.run_all(scene.redis, calls[at : at + 1000])
+    seen = check(scene)
+    assert (seen.checked, seen.queued_jobs, seen.findings) == (10_000, 10_000, ())
+    assert seen.took_ms < 5000
