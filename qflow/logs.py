@@ -56,6 +56,11 @@ LINES: Final[Mapping[str, tuple[int, str]]] = {
     "redis.back": (INFO, "Redis is back"),
     "loop.failed": (ERROR, "{loop} failed and goes on: {error}"),
     "functions.published": (INFO, "{count} functions published"),
+    "module.skipped": (
+        WARNING,
+        "{module} left out: it needs the package {missing}; install it (the examples: pip install "
+        "'.[examples]')",
+    ),
     "function.unknown": (WARNING, _RUN + " waits: no worker here has that function"),
 }
 """Level and console text of every event that is logged; `loop.ticked` is not."""

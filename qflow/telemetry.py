@@ -34,6 +34,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "loop.ticked": "loop",
     "loop.failed": "loop, error",
     "functions.published": "count",
+    "module.skipped": "module, missing",
     "function.unknown": "function, run",
 }
 

@@ -68,7 +68,7 @@ class Target:
 class Frame:
     """One entry of a handler: the steps it knows and the step that its job is for."""
 
-    __slots__ = ("_attempt", "_ids", "_live", "_memo", "_now_ms", "_policy", "_run", "_target")
+    __slots__ = ("_attempt", "_ids", "_live", "_memo", "_policy", "_run", "_target", "now_ms")
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Frame:
         self._policy = policy
         self._attempt = attempt
         self._ids = StepIds()
-        self._now_ms = now_ms
+        self.now_ms = now_ms
 
     @property
     def replaying(self) -> bool:
@@ -108,7 +108,7 @@ class Frame:
                 f"its worker died {target.deaths} times while running it; see what the step does "
                 "to its process (memory, signals, native code)"
             )
-            now = self._now_ms()
+            now = self.now_ms()
             return (yield from self._give_up(target, Raised(error, now, now)))
         answer = yield Execute(call, step, target.attempt)
         if isinstance(answer, Returned):
@@ -136,7 +136,7 @@ class Frame:
         _, fresh = self._take_target(step)
         if fresh:
             yield Sleep(step, delay_ms, due_ms)
-        now = self._now_ms()
+        now = self.now_ms()
         self._memo.add(step, text := value_text("null"))
         yield Store(Done(step, text, 0, now, now, True))
         return None
@@ -190,7 +190,7 @@ class Frame:
     def _decide(self, error: BaseException, failures: int, policy: Policy, step: str) -> Any:
         seed = f"{self._run}/{step}/{failures}"
         try:
-            return decide(error, failures, policy, seed=seed, now_ms=self._now_ms())
+            return decide(error, failures, policy, seed=seed, now_ms=self.now_ms())
         except UsageError:
             return GiveUp()  # RetryAfterError(after=) cannot be read
 

@@ -103,7 +103,7 @@ class SyncStep:
 
     def sleep_until(self, id: str, when: datetime) -> None:
         """Sleep until `when` (an aware datetime); a time in the past passes at once."""
-        self._drive(self._frame.sleep(id, 0, _due_ms(id, when)))
+        self._drive(self._frame.sleep(id, 0, _due_ms(id, when, self._frame.now_ms())))
 
 
 class Step:
@@ -146,13 +146,13 @@ class Step:
 
     async def sleep_until(self, id: str, when: datetime) -> None:
         """Sleep until `when` (an aware datetime); a time in the past passes at once."""
-        await self._drive(self._frame.sleep(id, 0, _due_ms(id, when)))
+        await self._drive(self._frame.sleep(id, 0, _due_ms(id, when, self._frame.now_ms())))
 
 
-def _due_ms(step_id: str, when: object) -> int:
+def _due_ms(step_id: str, when: object, now_ms: int) -> int:
     if not isinstance(when, datetime):
         raise UsageError(
             f"step.sleep_until({step_id!r}) needs an aware datetime, not {type(when).__name__}; "
             "for a duration use step.sleep"
         )
-    return max(1, until_ms(when, 0, f"step.sleep_until({step_id!r})"))
+    return max(1, until_ms(when, now_ms, f"step.sleep_until({step_id!r})"))

@@ -178,7 +178,7 @@ class Dev:
             log_format="json" if settings.log_format == "json" else "console",
         )
         environ = {env_name(item.name): str(getattr(child, item.name)) for item in fields(child)}
-        environ |= {"QFLOW_EXIT_WITH_PARENT": "1", "PYTHONUNBUFFERED": "1"}
+        environ |= {"QFLOW_EXIT_WITH_PARENT": "1", "QFLOW_DEV": "1", "PYTHONUNBUFFERED": "1"}
         if self._console.coloured:
             environ["FORCE_COLOR"] = "1"
         return {**os.environ, **environ}

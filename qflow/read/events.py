@@ -82,11 +82,9 @@ def page(
 
 
 def tail(redis: Redis, stream: str, name: str = "") -> Iterator[EventRow]:
-    """Yield entries as they arrive, without end; `name` may have wildcards."""
-    for item in entries(redis, stream):
-        row = _row(item)
-        if not name or fnmatchcase(row.name, name):
-            yield row
+    """Give the entries that arrive from this call on, without end; `name` may have wildcards."""
+    arriving = map(_row, entries(redis, stream))
+    return (row for row in arriving if not name or fnmatchcase(row.name, name))
 
 
 def _before(cursor: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 from qflow.core.status import ENDED
-from qflow.read.runs import RunRow, rows
-from qflow.read.snapshot import clock_ms, scored, text
+from qflow.read.runs import RunRow, now_ms, rows
+from qflow.read.snapshot import scored, text
 from qflow.read.timeline import Entry, entry
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -39,11 +40,13 @@ def trace(redis: Redis, keys: Keys, run: str) -> Iterator[Entry]:
                 return
 
 
-def entries(redis: Redis, stream: str, after: str = "$") -> Iterator[list[Any]]:
-    """Yield the entries of a stream as they are appended, without end."""
-    if after == "$":
-        newest = redis.call("XREVRANGE", stream, "+", "-", "COUNT", 1)
-        after = text(newest[0][0]) if newest else "0-0"
+def entries(redis: Redis, stream: str) -> Iterator[list[Any]]:
+    """Give the entries that are appended to a stream from this call on, without end."""
+    newest = redis.call("XREVRANGE", stream, "+", "-", "COUNT", 1)
+    return _entries(redis, stream, text(newest[0][0]) if newest else "0-0")
+
+
+def _entries(redis: Redis, stream: str, after: str) -> Iterator[list[Any]]:
     while True:
         reply = redis.block(
             _BLOCK_MS / 1000, "XREAD", "COUNT", _BATCH, "BLOCK", _BLOCK_MS, "STREAMS", stream, after
@@ -54,27 +57,28 @@ def entries(redis: Redis, stream: str, after: str = "$") -> Iterator[list[Any]]:
 
 
 def runs(redis: Redis, keys: Keys) -> Iterator[RunRow]:
-    """Yield each run that is created from now on, and again when it has ended."""
-    import time
+    """Give each run that is created from this call on, and again when it has ended, without end."""
+    return _runs(redis, keys, now_ms(redis))
 
-    since = clock_ms(redis.call("TIME"))
+
+def _runs(redis: Redis, keys: Keys, since: int) -> Iterator[RunRow]:
     seen: set[str] = set()
-    open_runs: list[str] = []
+    going: list[str] = []
     while True:
-        flat = redis.call(
-            "ZRANGEBYSCORE", keys.runs, since, "+inf", "WITHSCORES", "LIMIT", 0, _BATCH + len(seen)
+        limit = _BATCH + len(seen)
+        places = scored(
+            redis.call("ZRANGEBYSCORE", keys.runs, since, "+inf", "WITHSCORES", "LIMIT", 0, limit)
         )
-        places = scored(flat)
         fresh = [run for run, _ in places if run not in seen]
         if places:
             since = int(places[-1][1])
             seen = {run for run, score in places if int(score) == since}
         news = rows(redis, keys, fresh)
         yield from news
-        ended = [row for row in rows(redis, keys, open_runs) if row.status in ENDED]
+        ended = [row for row in rows(redis, keys, going) if row.status in ENDED]
         yield from ended
-        gone = {row.id for row in (*news, *ended) if row.status in ENDED}
-        # The oldest are given up beyond a bound, so that a flood cannot make each poll slow.
-        open_runs = [run for run in (*open_runs, *fresh) if run not in gone][-_BATCH:]
+        over = {row.id for row in (*news, *ended) if row.status in ENDED}
+        # Beyond a bound the oldest are given up, so that a flood cannot make each poll slow.
+        going = [run for run in (*going, *fresh) if run not in over][-_BATCH:]
         if len(fresh) < _BATCH:
             time.sleep(_POLL_S)

@@ -13,12 +13,13 @@ from typing import Any
 from qflow.app import App
 from qflow.core.function import Function
 from qflow.errors import DefinitionError, UsageError
+from qflow.telemetry import emit
 
 
-def load(path: str) -> tuple[dict[str, Function[Any]], list[App]]:
+def load(path: str, *, lenient: bool = False) -> tuple[dict[str, Function[Any]], list[App]]:
     """Import every module of the folder `path`; return its functions by id, and its apps.
 
-    The folder's name becomes the package name, so modules may import each other relatively.
+    Where `lenient`, a module that lacks an installed package is left out and reported. The folder's name becomes the package name, so modules may import each other relatively.
     Raises UsageError where there is no such folder, DefinitionError where an id stands twice;
     whatever a module raises on import comes through.
     """
@@ -33,7 +34,14 @@ def load(path: str) -> tuple[dict[str, Function[Any]], list[App]]:
         sys.path.insert(0, str(folder.parent))
     apps: list[App] = []
     for name in sorted(_modules(folder)):
-        module = _import(name, folder)
+        try:
+            module = _import(name, folder)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if not lenient or missing in ("", folder.name):
+                raise
+            emit("module.skipped", module=name, missing=missing)
+            continue
         _check_origin(module, folder)
         apps += [
             value for value in vars(module).values() if isinstance(value, App) and value not in apps

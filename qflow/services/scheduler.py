@@ -93,7 +93,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         while not self._stopped.is_set():
             try:
                 if not self._token:
-                    self._stopped.wait(_LONGEST_WAIT_S)
+                    self._stopped.wait(_LONGEST_WAIT_S / 20)  # it may lead at any moment
                 elif self._redis.block(
                     _LONGEST_WAIT_S, "BLPOP", self._keys.wake_timer, _LONGEST_WAIT_S
                 ):

@@ -19,7 +19,6 @@ from qflow.services.loader import load
 from qflow.services.pruner import Pruner
 from qflow.services.rescuer import Rescuer
 from qflow.services.router import Router
-from qflow.services.scheduler import Scheduler
 from qflow.services.service import Service
 from qflow.services.worker import Options, Worker
 from qflow.store import directory
@@ -30,6 +29,8 @@ from qflow.telemetry import attach, emit
 
 _FOREVER_S: Final = 10.0**9
 EXIT_WITH_PARENT: Final = "QFLOW_EXIT_WITH_PARENT"
+DEV: Final = "QFLOW_DEV"
+"""Set by `qflow dev` for its worker: a module that lacks a package is left out, not the end."""
 
 
 def connect(settings: Settings, stop: threading.Event) -> tuple[Redis, Keys]:
@@ -44,6 +45,8 @@ def router_services(settings: Settings, redis: Redis, keys: Keys) -> list[Servic
 
 def scheduler_services(settings: Settings, redis: Redis, keys: Keys) -> list[Service]:
     """Return what `qflow scheduler` runs: timers and schedules, the rescuer, the pruner."""
+    from qflow.services.scheduler import Scheduler  # rq-scheduler: 0.3 s that workers save
+
     ttl_s, lease_ms = _ttl_s(settings), settings.ms("lease")
     retention = min(settings.ms("retention"), settings.ms("retention_failed"))
     return [
@@ -69,7 +72,7 @@ def run_worker(settings: Settings) -> int:
         return _run_processes(settings)
     stop = stop_on_signals()
     _instrument("worker", settings)
-    functions, apps = load(settings.path)
+    functions, apps = load(settings.path, lenient=bool(os.environ.get(DEV)))
     redis, keys = connect(settings, stop)
     check_redis(redis)
     for app in apps:

@@ -43,7 +43,7 @@ def test_delay(world: World, after: object, delay_ms: int | None) -> None:
     run = world.until_status(world.run_of(world.send("go"), "polite"), "waiting")
     due_ms = int(run.fields["due"])
     if delay_ms is None:
-        assert abs(due_ms - LONG_AFTER.timestamp() * 1000) <= 2
+        assert abs(due_ms - LONG_AFTER.timestamp() * 1000) < 250
     else:
         assert abs(due_ms - run.told("retry")[0]["e"] - delay_ms) < 1000
     assert run.told("retry")[0]["error"]["name"] == "RetryAfterError"

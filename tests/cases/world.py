@@ -190,6 +190,8 @@ class World:
 
     def _unblock(self) -> None:
         """End waits in Redis at once, so that a stop takes no poll interval."""
+        timer = self.keys.wake_timer
+        self.redis.pipeline([("LPUSH", timer, "1"), ("EXPIRE", timer, 60)])
         mine = self.redis.call("CLIENT", "ID")
         for line in self.redis.call("CLIENT", "LIST").decode().splitlines():
             client = dict(part.partition("=")[::2] for part in line.split())

@@ -10,7 +10,7 @@ from typing import Any
 from qflow.core.ids import ulid
 from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
 from qflow.engine.apply import Retention, apply
-from qflow.store import directory, invoke, lease, script, stream
+from qflow.store import directory, invoke, lease, script, stream, timer
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import Held, Lane, claim, claimed
@@ -116,8 +116,6 @@ class Scene:
     def due(self) -> None:
         """The leading scheduler moves what is due, all timers having come due by now."""
         led = lease.lead(self.redis, self.keys, "scheduler", 30_000)
-        from qflow.store import timer
-
         for job in self.redis.call("ZRANGE", self.keys.scheduled, 0, -1):
             self.redis.call("ZADD", self.keys.scheduled, "XX", 1, job)
         timer.due(self.redis, self.keys, led.token, 100)

@@ -74,6 +74,7 @@ def test_a_run_that_has_not_ended_has_no_duration(scene: Scene) -> None:
     assert (row.started, row.ended, row.duration_ms) == (None, None, None)
 
 
+@pytest.mark.leaves_keys("the record of a run is deleted")
 def test_an_expired_run_is_left_out(scene: Scene) -> None:
     kept, gone = scene.start("pay"), scene.start("pay")
     scene.redis.call("DEL", scene.keys.run(gone))

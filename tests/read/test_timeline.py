@@ -128,6 +128,7 @@ def test_a_handler_that_is_tried_again_is_told_apart_from_its_steps(scene: Scene
     assert told.handler[0].outcome == "retry"
 
 
+@pytest.mark.leaves_keys("the record of a run is deleted")
 def test_a_run_that_expired_is_gone(scene: Scene) -> None:
     run = scene.start("pay")
     scene.redis.call("DEL", scene.keys.run(run))

@@ -70,7 +70,9 @@ def _methods(node: ast.ClassDef) -> set[str]:
         method.name
         for method in node.body
         if isinstance(method, Function)
-        and not any(_name(mark) in ("property", "cached_property") for mark in method.decorator_list)
+        and not any(
+            _name(mark) in ("property", "cached_property") for mark in method.decorator_list
+        )
     }
 
 

@@ -2,7 +2,7 @@
 -- bookkeeping of the job is left to RQ. A delayed job is taken too: rq-scheduler's own scheduler
 -- queues what is due without telling anybody.
 -- KEYS: leases lanes scheduled
--- ARGV: ns worker lease_ms job
+-- ARGV: ns worker lease_ms id
 -- Builds: <ns>:run:<run>…, the indexes of the run's status
 -- Returns: {} where the job is not its run's current one, else {job, lane record, run hash, steps hash, now_ms}
 -- Callers: store.run.adopt

@@ -2,7 +2,7 @@
 -- effect, those it no longer has are removed, schedules included. A function that another publisher
 -- has taken over meanwhile is left to that one.
 -- KEYS: functions functions_version cron published
--- ARGV: publisher count [id spec]... [cron member]...
+-- ARGV: publisher count [id spec]... [member]...
 -- Returns: 1 where anything changed, 0 where all was published before
 -- Callers: store.directory.publish
 local functions_key, version_key, cron_key, published_key = unpack(KEYS)

@@ -1,0 +1,61 @@
+"""Lists every public name of qflow with its signature; run as a script, it rewrites the pinned list."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import qflow
+
+PINNED = Path(__file__).with_name("public_api.txt")
+
+
+def listing() -> str:
+    """Return the public names and signatures, one a line."""
+    return "".join(f"{line}\n" for name in qflow.__all__ for line in _described(name))
+
+
+def _described(name: str) -> Iterator[str]:
+    value = getattr(qflow, name)
+    bases = ", ".join(
+        base.__name__ for base in value.__bases__ if base not in (object, typing.Generic)
+    )
+    yield f"class {name}({bases})" if bases else f"class {name}"
+    yield from (f"    {line}" for line in _members(value))
+
+
+def _members(cls: type) -> Iterator[str]:
+    if "__init__" in vars(cls):
+        yield f"__init__{_signature(cls.__init__)}"
+    fields = (
+        {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else ()
+    )
+    for name, member in sorted(vars(cls).items()):
+        if name in fields or (name.startswith("_") and name != "__call__"):
+            continue
+        if isinstance(member, property):
+            yield f"{name}: {inspect.signature(member.fget).return_annotation}"  # type: ignore[arg-type]
+        elif inspect.isfunction(member):
+            yield from (f"{_kind(member)}{name}{_signature(f)}" for f in _forms(member))
+
+
+def _forms(function: Any) -> list[Any]:
+    return list(typing.get_overloads(function)) or [function]
+
+
+def _kind(function: Any) -> str:
+    return "async " if inspect.iscoroutinefunction(function) else ""
+
+
+def _signature(function: Any) -> str:
+    signature = inspect.signature(function)
+    parameters = [p for p in signature.parameters.values() if p.name != "self"]
+    return str(signature.replace(parameters=parameters)).replace("'", "")
+
+
+if __name__ == "__main__":
+    PINNED.write_text(listing(), "utf-8")

@@ -1,0 +1,32 @@
+"""A job whose function this worker lacks waits for a worker that has it."""
+
+from __future__ import annotations
+
+from cases.world import World
+
+
+def test_postponed_then_executed_elsewhere(world: World) -> None:
+    other = world.make_app("other")
+    ran = []
+
+    @world.app.function("mine", trigger="mine")
+    def mine() -> str:
+        return "mine"
+
+    @other.function("theirs", trigger="theirs", retries=0)
+    def theirs() -> str:
+        ran.append(1)
+        return "theirs"
+
+    world.worker(world.app)
+    world.publish(other)
+    run = world.run_of(world.send("theirs"), "theirs")
+    world.until(lambda: world.emitted("function.unknown"), "the job to be found unknown")
+    world.until_status(run, "waiting")
+    assert world.outcome("mine", "mine").output == "mine", "the worker goes on meanwhile"
+    world.worker(other)
+    after = world.until_status(run, "completed")
+    assert after.output == "theirs"
+    assert ran == [1]
+    assert after.told("postponed")
+    assert after.fields["attempt"] == "0"

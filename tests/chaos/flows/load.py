@@ -1,0 +1,100 @@
+"""What the chaos tests run: functions whose every execution leaves a record of its own in Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import qflow
+from qflow import Cron, Event, Run, Step, SyncStep
+from qflow.store.redis import Redis
+
+app = qflow.App("chaos")
+FAST = qflow.Backoff(base="20ms", factor=1, max="20ms", jitter=False)
+_effects = Redis(os.environ["CHAOS_EFFECTS"], 60.0)
+
+
+def note(run: str, step: str, seen: list[str]) -> str:
+    """Record one execution of a step and what it knew; return the mark of this execution.
+
+    A set, so that a record whose reply was lost counts once.
+    """
+    mark = os.urandom(6).hex()
+    _effects.call("SADD", f"effects:{run}", json.dumps([step, mark, seen, os.getpid()]))
+    return mark
+
+
+def work(run: str, step: str, seen: list[str], seconds: float) -> str:
+    time.sleep(seconds)
+    return note(run, step, seen)
+
+
+async def awork(run: str, step: str, seen: list[str], seconds: float) -> str:
+    import asyncio
+
+    await asyncio.sleep(seconds)
+    return note(run, step, seen)
+
+
+def fail_first(run: str, step: str, seen: list[str], seconds: float) -> str:
+    _effects.call("SADD", f"tries:{run}:{step}", os.urandom(6))
+    if _effects.call("SCARD", f"tries:{run}:{step}") == 1:
+        raise ConnectionError("the first try fails")
+    return work(run, step, seen, seconds)
+
+
+@app.function("flow", trigger="load/flow", retries=2, backoff=FAST)
+def flow(event: Event, step: SyncStep, run: Run) -> list[str]:
+    seen: list[str] = []
+    for n in range(event.data.get("steps", 5)):
+        seconds = event.data.get("seconds", 0.002)
+        seen.append(step.run(f"s{n}", work, run.id, f"s{n}", list(seen), seconds))
+    return seen
+
+
+@app.function("aflow", trigger="load/aflow", retries=2, backoff=FAST)
+async def aflow(event: Event, step: Step, run: Run) -> list[str]:
+    seen: list[str] = []
+    for n in range(event.data.get("steps", 5)):
+        seconds = event.data.get("seconds", 0.002)
+        seen.append(await step.run(f"s{n}", awork, run.id, f"s{n}", list(seen), seconds))
+    return seen
+
+
+@app.function("mixed", trigger="load/mixed", retries=2, backoff=FAST)
+def mixed(event: Event, step: SyncStep, run: Run) -> list[str]:
+    seen: list[str] = []
+    for n in range(event.data.get("steps", 5)):
+        fn = fail_first if n == 1 else work
+        seconds = event.data.get("seconds", 0.002)
+        seen.append(step.run(f"s{n}", fn, run.id, f"s{n}", list(seen), seconds))
+        if n == 2:
+            step.sleep("pause", event.data.get("sleep", 0.03))
+    return seen
+
+
+@app.function("ticking", trigger=Cron("* * * * *", catch_up="all"))
+def ticking(event: Event, step: SyncStep, run: Run) -> list[str]:
+    return [step.run("s0", work, run.id, "s0", [], 0.001)]
+
+
+@app.function("poison", trigger="load/poison", retries=1, backoff=FAST)
+def poison(event: Event, step: SyncStep, run: Run) -> str:
+    step.run("s0", work, run.id, "s0", [], 0.001)
+    try:
+        step.run("kill", kill, run.id)
+    except qflow.StepError as error:
+        return step.run("caught", lambda: error.name)
+    return "survived"
+
+
+def kill(run: str) -> None:
+    note(run, "kill", [])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.function("deadly", trigger="load/deadly", retries=1, backoff=FAST)
+def deadly(event: Event, run: Run) -> None:
+    kill(run.id)

@@ -1,0 +1,65 @@
+"""The transitions that the Lua scripts make are those of the table in core/status.py."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from shape.headers import Header
+from shape.tree import BY_NAME, INCLUDES, SCRIPTS
+
+from qflow.core.status import ENDED, RUN_STATUSES, TRANSITIONS
+
+OF_LANE = {"q": "queued", "d": "waiting", "s": "running"}
+HEADERS = [Header(path) for path in SCRIPTS]
+
+
+def starts(header: Header) -> set[str]:
+    """Return the states that a script takes a run from: those of the lanes it accepts."""
+    if "-- include: fence" in header.text:
+        return {"running"}  # only the worker that executes a run passes the fence
+    letters = re.findall(r"state [~=]= '(\w)'|'\^(\w)\|", header.body)
+    return {OF_LANE[one or other] for one, other in letters}
+
+
+def ends(header: Header) -> set[str]:
+    """Return the states that a script takes a run to."""
+    found = re.findall(r"move_index\(ns, [^)]*, ('?\w+'?), known\[\d\]\)", header.body)
+    return {status for name in found for status in (_given() if name == "status" else {name[1:-1]})}
+
+
+def test_moves() -> None:
+    moves = {(a, b) for header in HEADERS for a in starts(header) for b in ends(header) if a != b}
+    allowed = {(a, b) for a, targets in TRANSITIONS.items() for b in targets}
+    assert moves <= allowed
+    assert {end for _, end in moves} == {*RUN_STATUSES} - {"cancelled", "skipped"}
+
+
+def test_the_record_says_what_the_index_says() -> None:
+    record = re.compile(r"'HSET', run_key, 'lane', .*?'status', '?(\w+)", re.DOTALL)
+    written = {h.path.stem: set(record.findall(h.body)) for h in HEADERS if ends(h)}
+    moved = {h.path.stem: {"status"} if "status" in _names(h) else ends(h) for h in HEADERS}
+    assert written == {name: moved[name] for name in written}
+
+
+def test_new_runs_are_queued() -> None:
+    (create,) = (path.read_text() for path in INCLUDES if path.stem == "create")
+    assert set(re.findall(r"'status', '(\w+)'|:(\w+)', now_ms, run", create)) == {
+        ("queued", ""),
+        ("", "runs"),
+        ("", "queued"),
+    }
+
+
+def test_ended_runs_stay_ended() -> None:
+    assert all(TRANSITIONS[status] == () for status in ENDED)
+
+
+def _names(header: Header) -> list[str]:
+    return re.findall(r"move_index\(ns, [^)]*, (\w+), known", header.body)
+
+
+def _given() -> set[str]:
+    """Return the statuses that the engine ends runs with."""
+    calls = BY_NAME["qflow.engine.apply"].calls("End")
+    return {str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)}
