@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -84,7 +85,7 @@ class Scene:
             "QFLOW_NAMESPACE": NAMESPACE,
             "QFLOW_LEASE": "1s",
             "QFLOW_SLOTS": "4",
-            "QFLOW_LOG_FORMAT": "json",
+            "QFLOW_LOG_LEVEL": "error",
             "CHAOS_EFFECTS": effects,
             **env,
         }
@@ -158,10 +159,25 @@ class Scene:
         keys = [self.keys.runs, *map(self.keys.by_status, UNFINISHED)]
 
         def ended() -> bool:
-            total, *open_ones = self.redis.pipeline([("ZCARD", key) for key in keys])
-            return int(total) - sum(open_ones) >= count and not any(open_ones)
+            total, *unfinished = self.redis.pipeline([("ZCARD", key) for key in keys])
+            return int(total) - sum(unfinished) >= count and not any(unfinished)
 
-        self.until(ended, f"{count} runs to end", timeout)
+        try:
+            self.until(ended, f"{count} runs to end", timeout)
+        except AssertionError:
+            for report in self.reports(self._unfinished()):
+                print(report.fields, report.trace)
+            for process in self.qflow.processes:
+                if process.args[0] == "worker" and process.exit_code is None:
+                    process.send(signal.SIGUSR1)
+            print(self.redis.call("TIME"), self.leftovers())
+            time.sleep(0.5)
+            raise
+
+    def _unfinished(self) -> list[str]:
+        keys = map(self.keys.by_status, UNFINISHED)
+        found = self.redis.pipeline([("ZRANGE", key, 0, 9) for key in keys])
+        return [raw.decode() for runs in found for raw in runs]
 
     def runs(self, function: str, status: str = "completed") -> list[str]:
         """Return the runs of a function in a status."""

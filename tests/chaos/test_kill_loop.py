@@ -42,7 +42,7 @@ def test_nothing_is_lost_or_committed_twice(scene: Scene) -> None:
                 kills[KINDS[place]] += 1
                 processes[place] = scene.spawn(KINDS[place])
             time.sleep(0.01)  # paces the load, so that it spans the kills
-        scene.until_ended(RUNS)
+        scene.until_ended(RUNS, 20)
         counts = Counter(FUNCTIONS[n % 3] for n in range(RUNS))
         repeats = scene.check_load(counts)
         deaths = scene.counter("deaths")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
 import time
 
 import qflow
-from qflow import Cron, Event, Run, Step, SyncStep
+from qflow import Event, Run, Step, SyncStep
 from qflow.store.redis import Redis
 
 app = qflow.App("chaos")
 FAST = qflow.Backoff(base="20ms", factor=1, max="20ms", jitter=False)
+faulthandler.register(signal.SIGUSR1)  # a test that waits in vain shows what threads do
 _effects = Redis(os.environ["CHAOS_EFFECTS"], 60.0)
 
 
@@ -73,11 +75,6 @@ def mixed(event: Event, step: SyncStep, run: Run) -> list[str]:
         if n == 2:
             step.sleep("pause", event.data.get("sleep", 0.03))
     return seen
-
-
-@app.function("ticking", trigger=Cron("* * * * *", catch_up="all"))
-def ticking(event: Event, step: SyncStep, run: Run) -> list[str]:
-    return [step.run("s0", work, run.id, "s0", [], 0.001)]
 
 
 @app.function("poison", trigger="load/poison", retries=1, backoff=FAST)
