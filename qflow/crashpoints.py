@@ -21,8 +21,6 @@ POINTS: Final = (
     "commit.after",
     "finish.before",
     "finish.after",
-    "delay.before",
-    "delay.after",
     "scheduler.before_due",
     "scheduler.after_due",
     "scheduler.before_tick",

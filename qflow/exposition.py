@@ -28,9 +28,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from qflow import metrics
+from qflow import metrics, telemetry
 from qflow.core.status import RUN_STATUSES
-from qflow.errors import RedisError, RedisUnavailable
+from qflow.errors import ConfigError, RedisError, RedisUnavailable
 from qflow.metrics import BOUNDS, MAX_FUNCTIONS, METRICS, Histogram, Tally, Values
 from qflow.store.keys import Keys
 from qflow.store.redis import Command, Link, Redis, pack, refusal
@@ -50,7 +50,34 @@ _COUNTERS: Final = {
 }
 
 
-def start(
+def serve(
+    host: str, port: int, redis: Redis, keys: Keys, busy: Callable[[], int] | None = None
+) -> Callable[[], None]:
+    """Count from now on and serve `/metrics` on `host:port`; return what stops both.
+
+    Port 0 means none: nothing is counted. `busy` tells how many slots of this worker are in use.
+    Raises ConfigError where the port is taken.
+    """
+    if port == 0:
+        return lambda: None
+    tally = Tally()
+    try:
+        stop_server = _start(host, port, tally, redis, keys, busy or (lambda: 0))
+    except OSError as error:
+        raise ConfigError(
+            f"QFLOW_METRICS_PORT={port}: cannot listen on {host}: {error.strerror or error}; "
+            "choose a free port, one for each process"
+        ) from None
+    telemetry.attach(tally.sink)
+
+    def stop() -> None:
+        telemetry.detach(tally.sink)
+        stop_server()
+
+    return stop
+
+
+def _start(
     host: str, port: int, tally: Tally, redis: Redis, keys: Keys, busy: Callable[[], int]
 ) -> Callable[[], None]:
     """Serve `/metrics`; return what stops it. Raises OSError where the port is taken."""

@@ -1,4 +1,4 @@
-"""Prometheus metrics: what each is, this process's own counts, and `/metrics`.
+"""Prometheus metrics: what each is, and this process's own counts.
 
 Counting is a sink of `qflow.telemetry` that adds to plain numbers, because a worker ends thousands
 of steps a second; `qflow.exposition` turns them into Prometheus's form when somebody asks, and
@@ -14,11 +14,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
-
-from qflow import telemetry
-from qflow.errors import ConfigError
-from qflow.store.keys import Keys
-from qflow.store.redis import Redis
 
 Kind = Literal["counter", "gauge", "histogram"]
 Scope = Literal["process", "redis"]
@@ -257,32 +252,3 @@ def _add(values: Values, function: str, counts: _Counts) -> None:
     for name, histogram in zip(names, counts.histograms, strict=True):
         copy = Histogram(histogram.counts, histogram.sum)
         values[f"qflow_{name}"][(function,)] = copy
-
-
-def serve(
-    host: str, port: int, redis: Redis, keys: Keys, busy: Callable[[], int] | None = None
-) -> Callable[[], None]:
-    """Count from now on and serve `/metrics` on `host:port`; return what stops both.
-
-    Port 0 means none: nothing is counted. `busy` tells how many slots of this worker are in use.
-    Raises ConfigError where the port is taken.
-    """
-    if port == 0:
-        return lambda: None
-    from qflow.exposition import start  # prometheus_client costs 100 ms at import
-
-    tally = Tally()
-    try:
-        stop_server = start(host, port, tally, redis, keys, busy or (lambda: 0))
-    except OSError as error:
-        raise ConfigError(
-            f"QFLOW_METRICS_PORT={port}: cannot listen on {host}: {error.strerror or error}; "
-            "choose a free port, one for each process"
-        ) from None
-    telemetry.attach(tally.sink)
-
-    def stop() -> None:
-        telemetry.detach(tally.sink)
-        stop_server()
-
-    return stop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import click
@@ -14,7 +14,8 @@ from qflow.discovery import redis_url
 from qflow.read.audit import Audit, audit
 from qflow.read.doctor import Finding, examine, findings
 
-_MARKS = {"ok": "✓", "warn": "!", "bad": "✗"}
+_MARKS: Final = {"ok": "✓", "warn": "!", "bad": "✗"}
+_INDENT: Final = 13
 
 
 @click.command()
@@ -53,22 +54,33 @@ def _usable_url(settings: Settings) -> str:
 
 def _print(found: list[Finding], audited: Audit | None) -> None:
     for finding in found:
-        mark = click.style(
-            _MARKS[finding.level], fg={"ok": "green", "warn": "yellow", "bad": "red"}[finding.level]
-        )
-        click.echo(f"{mark} {finding.what:<11}{display.one_line(finding.detail)}")
-        if finding.remedy and finding.level != "ok":
-            click.echo(f"{'':13}→ {finding.remedy}")
+        _line(finding.level, finding.what, finding.detail)
+        if finding.remedy:
+            _continue(f"→ {finding.remedy}")
     if audited is None:
         return
-    mark = click.style(
-        *(("✗",) if audited.findings else ("✓",)), fg="red" if audited.findings else "green"
-    )
     noun = "run" if audited.checked == 1 else "runs"
     stuck = f"{len(audited.findings)} stuck" if audited.findings else "none stuck"
     rescue = f", {audited.rescues} about to be rescued" if audited.rescues else ""
-    click.echo(
-        f"{mark} {'audit':<11}{audited.checked} unfinished {noun}, {stuck}{rescue} ({audited.took_ms} ms)"
-    )
+    detail = f"{audited.checked} unfinished {noun}, {stuck}{rescue} ({audited.took_ms} ms)"
+    _line("bad" if audited.findings else "ok", "audit", detail)
     for item in audited.findings:
-        click.echo(f"{'':13}{item.run} of {item.function} {item.why}")
+        _continue(f"{item.run} of {item.function} {item.why}")
+
+
+def _line(level: str, what: str, detail: str) -> None:
+    first, *rest = _wrapped(detail)
+    click.echo(f"{click.style(_MARKS[level], fg=display.ansi(level))} {what:<{_INDENT - 2}}{first}")
+    for line in rest:
+        click.echo(" " * _INDENT + line)
+
+
+def _continue(text: str) -> None:
+    for line in _wrapped(text):
+        click.echo(" " * _INDENT + line)
+
+
+def _wrapped(text: str) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(display.one_line(text), display.WIDTH - _INDENT) or [""]

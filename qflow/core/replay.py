@@ -68,7 +68,7 @@ class Target:
 class Frame:
     """One entry of a handler: the steps it knows and the step that its job is for."""
 
-    __slots__ = ("_attempt", "_ids", "_live", "_memo", "_policy", "_run", "_target", "now_ms")
+    __slots__ = ("_attempt", "_ids", "_known", "_live", "_memo", "_policy", "_run", "_target", "now_ms")
 
     def __init__(
         self,
@@ -83,7 +83,8 @@ class Frame:
         self._run = run
         self._memo = memo
         self._target: Target | None = target
-        self._live = not (target.step or len(memo))
+        self._known = len(memo)
+        self._live = not (target.step or self._known)
         self._policy = policy
         self._attempt = attempt
         self._ids = StepIds()
@@ -98,6 +99,7 @@ class Frame:
         """Give a step's value: from memory, or by executing it; raise StepError if it failed."""
         step = self._begin(call.id)
         if step in self._memo:
+            self._pass_by()
             return _revived(self._memo.recall(step), call.fn)
         self._memo.check_room(step)
         target, fresh = self._take_target(step)
@@ -131,6 +133,7 @@ class Frame:
         """Pass if this sleep is over, else ask for the rest of it."""
         step = self._begin(step_id)
         if step in self._memo:
+            self._pass_by()
             return None
         self._memo.check_room(step)
         _, fresh = self._take_target(step)
@@ -171,6 +174,13 @@ class Frame:
                 "be printed; ids are names, data belongs into arguments"
             )
         return self._ids.next(step_id)
+
+    def _pass_by(self) -> None:
+        """Note that a finished step was passed; after the last one, the handler's code is new again
+        where its job is to enter the handler and not to go on with some step."""
+        self._known -= 1
+        if self._known == 0 and self._target is not None and not self._target.step:
+            self._live = True
 
     def _take_target(self, step: str) -> tuple[Target, bool]:
         """Return this step's target, and whether its job has yet to be opened.

@@ -19,7 +19,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from qflow import __version__, metrics
+from qflow import __version__
 from qflow.config import Settings, env_name
 from qflow.dev.banner import banner, changes, of_folder
 from qflow.dev.console import Console
@@ -223,7 +223,10 @@ class Dev:
         redis, keys = supervisor.connect(settings, self._threads_stop)
         # A scheduler that was killed must not keep the next one waiting for long.
         brief = replace(settings, lease=f"{min(settings.ms('lease'), _LEAD_MS)}ms")
-        metrics.serve(settings.metrics_host, settings.metrics_port, redis, keys)
+        if settings.metrics_port:
+            from qflow import exposition  # and prometheus_client: 110 ms
+
+            exposition.serve(settings.metrics_host, settings.metrics_port, redis, keys)
         attach(self._console.sink)
         for service in (
             *supervisor.router_services(settings, redis, keys),

@@ -16,7 +16,7 @@ from qflow.store.redis import Redis
 from qflow.store.script import Call, run_all
 
 
-_LEADERS: Final = int(__import__("os").environ.get("L", "2"))
+_LEADERS: Final = 2  # so that Redis works on one batch while Python prepares the next
 
 
 class _Item:
@@ -90,7 +90,7 @@ class Committer:
             self._queue.append(item)
             idle = self._leaders < _LEADERS
             self._leaders += idle
-            if idle and self._thread is None:
+            if self._thread is None:  # even where others lead: they may hand the lead on to it
                 self._thread = threading.Thread(
                     target=self._run_errands, name="commit", daemon=True
                 )

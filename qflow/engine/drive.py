@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextvars
 import functools
 import threading
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ from qflow.core.replay import Effects, inside_step
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
 from qflow.engine.session import Session
+from qflow.engine.threads import Threads
 from qflow.errors import RedisError, StepTimeout, Suspend
 from qflow.store.script import Call
 
@@ -43,6 +43,7 @@ class Engine:
         self.committer = committer
         self.clock = clock
         self.loops = loops
+        self.threads = Threads()
 
 
 class Line:
@@ -144,7 +145,7 @@ def _execute(engine: Engine, effect: Execute) -> Answer:
         if _is_async(call.fn):
             value = _run_on_loop(engine, effect)
         elif call.timeout_ms:
-            value = _run_bounded(effect)
+            value = _run_bounded(engine, effect)
         else:
             mark = inside_step.set(effect.step)
             try:
@@ -184,25 +185,15 @@ def _await_on_loop(engine: Engine, effect: Execute, awaitable: Any) -> Any:
     return asyncio.run_coroutine_threadsafe(bounded(), engine.loops.loop()).result()
 
 
-def _run_bounded(effect: Execute) -> Any:
+def _run_bounded(engine: Engine, effect: Execute) -> Any:
     """Run a sync function on a thread of its own and give it up at the time-out.
 
     Python cannot stop a thread: it goes on until its function returns, and its result is ignored.
     """
     call = effect.call
-    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-
-    def work() -> None:
-        inside_step.set(effect.step)
-        try:
-            future.set_result(call.fn(*call.args, **call.kwargs))
-        except BaseException as error:  # noqa: BLE001  # handed to the waiting thread
-            future.set_exception(error)
-
-    context = contextvars.copy_context()
-    threading.Thread(
-        target=context.run, args=(work,), name=f"step {effect.step}", daemon=True
-    ).start()
+    mark = inside_step.set(effect.step)
+    future = engine.threads.run(functools.partial(call.fn, *call.args, **call.kwargs))
+    inside_step.reset(mark)
     try:
         return future.result(call.timeout_ms / 1000)
     except concurrent.futures.TimeoutError:
@@ -221,7 +212,7 @@ async def _aexecute(engine: Engine, effect: Execute) -> Answer:
             value = await _within(effect, call.fn(*call.args, **call.kwargs))
         else:
             bound = functools.partial(call.fn, *call.args, **call.kwargs)
-            value = await _within(effect, asyncio.to_thread(bound))
+            value = await _within(effect, asyncio.wrap_future(engine.threads.run(bound)))
             if isawaitable(value):
                 value = await _within(effect, value)
     except asyncio.CancelledError as error:
@@ -244,10 +235,12 @@ async def _within(effect: Execute, awaitable: Awaitable[Any]) -> Any:
     if not seconds:
         return await awaitable
     task = asyncio.ensure_future(awaitable)
-    done, _ = await asyncio.wait({task}, timeout=seconds)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()  # also where the waiting itself was cancelled; nothing where it is done
     if done:
         return task.result()
-    task.cancel()
     raise _timed_out(effect)
 
 

@@ -115,9 +115,13 @@ def _from_msgpack(raw: bytes) -> Any:
     import msgpack  # only producers that choose it pay for it
 
     try:
-        return msgpack.unpackb(raw, timestamp=3, strict_map_key=False)
+        return msgpack.unpackb(raw, timestamp=3, strict_map_key=False, ext_hook=_refuse_type)
     except Exception as error:  # noqa: BLE001  # it raises many kinds, TypeError among them
         raise _Malformed(f"data is not msgpack: {str(error) or type(error).__name__}") from None
+
+
+def _refuse_type(code: int, _data: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code} is unknown here")
 
 
 def _check_mapping(value: Any) -> None:

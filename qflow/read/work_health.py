@@ -118,7 +118,7 @@ def _counters(facts: Facts) -> Finding:
         "deaths": "worker deaths", "fenced": "late commits refused", "dropped": "stale jobs dropped",
         "duplicates": "duplicate events",
     }  # fmt: skip
-    told = [f"{counted[name]} {words}" for name, words in names.items() if counted.get(name)]
+    told = [f"{words}: {counted[name]}" for name, words in names.items() if counted.get(name)]
     return Finding("ok", "history", ", ".join(told) or "no deaths, late commits or duplicates")
 
 

@@ -30,8 +30,7 @@ def load(path: str, *, lenient: bool = False) -> tuple[dict[str, Function[Any]],
         raise UsageError(
             f"folder {folder.name!r} cannot be imported: its name must be a Python identifier"
         )
-    if str(folder.parent) not in sys.path:
-        sys.path.insert(0, str(folder.parent))
+    sys.path.insert(0, str(folder.parent))  # first, whatever else has a package of that name
     apps: list[App] = []
     for name in sorted(_modules(folder)):
         try:

@@ -63,7 +63,10 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         """Lead: move what is due, then wait for the next. Stand by: wait for the lead to fall free."""
         bid = lease.lead(self._redis, self._keys, self.name, self._lease_ms)
         if bid.token != self._token:
-            emit("leader.gained" if bid.token else "leader.lost", name=self.name, token=bid.token)
+            if bid.token:
+                emit("leader.gained", name=self.name, token=bid.token)
+            else:
+                emit("leader.lost", name=self.name)
             self._token = bid.token
         self._ticks += 1
         if self._ticks % 20 == 1:

@@ -211,8 +211,9 @@ class Slots:
 
     def _after(self, claimed: Claimed, session: Session, effect: Effect | None) -> Claimed | None:
         """Let go of a run; return the job that was claimed in the same round trip, if any."""
-        active = self.active.pop(claimed.run, None)
-        if active is not None:
+        active = self.active.get(claimed.run)
+        if active is not None and active.session is session:  # not a later claim of the same run
+            del self.active[claimed.run]
             self.ended[2] += time.monotonic() - active.since
         if session.closed and isinstance(effect, (Complete, Fail)):
             self._tell_end(claimed, session, effect)

@@ -12,6 +12,7 @@ carry ids, blocking pops take hints only. So a lost connection is mended here, o
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Sequence
@@ -61,6 +62,7 @@ class Link:
         self._target = target
         self._socket: socket.socket | None = None
         self._reader: Any = None
+        self._wait_s = 0.0
 
     def exchange(self, packed: bytes, count: int, wait_s: float = _TIMEOUT_S) -> list[Any]:
         """Send `packed` and return its `count` replies; errors among them come as ReplyError.
@@ -70,19 +72,23 @@ class Link:
         """
         try:
             sock = self._socket or self._connect()
-            sock.settimeout(wait_s)
+            if wait_s != self._wait_s:
+                self._limit(sock, wait_s)
             sock.sendall(packed)
-            gets = self._reader.gets
+            reader = self._reader
             replies: list[Any] = []
             while len(replies) < count:
-                reply = gets()
-                if reply is _MISSING:
-                    data = sock.recv(65536)
-                    if not data:
-                        raise ConnectionResetError("closed by Redis")
-                    self._reader.feed(data)
-                else:
+                data = sock.recv(65536)
+                if not data:
+                    raise ConnectionResetError("closed by Redis")
+                reader.feed(data)
+                while (reply := reader.gets()) is not _MISSING:
                     replies.append(reply)
+        except BlockingIOError as error:
+            self.close()
+            raise RedisUnavailable(
+                f"no answer from Redis at {self._target.shown} within {wait_s:g} s"
+            ) from error
         except (OSError, hiredis.ProtocolError) as error:
             self.close()
             raise RedisUnavailable(
@@ -105,8 +111,21 @@ class Link:
         if sock is not None:
             sock.close()
 
+    def _limit(self, sock: socket.socket, wait_s: float) -> None:
+        """Bound each wait on the socket by the kernel; Python's own time-outs cost a poll an exchange."""
+        self._wait_s = wait_s
+        if self._target.scheme == "rediss":
+            sock.settimeout(wait_s)  # OpenSSL does not take the kernel's word for it
+            return
+        span = struct.pack("ll", int(wait_s), int(wait_s % 1 * 1_000_000))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+
     def _connect(self) -> socket.socket:
         sock = self._target.open(_TIMEOUT_S)
+        if self._target.scheme != "rediss":
+            sock.settimeout(None)
+        self._wait_s = 0.0
         self._socket = sock
         self._reader = hiredis.Reader(notEnoughData=_MISSING)
         greeting = [pack(command) for command in self._target.greeting()]

@@ -77,11 +77,12 @@ def run_all(redis: Redis, calls: Sequence[Call]) -> list[Any]:
     commands = [packed(call) for call in calls]
     replies = redis.send(b"".join(commands), len(commands))
     missing = [i for i, reply in enumerate(replies) if _is_missing(reply)]
-    if missing:
+    while missing:  # more than once where they are lost again in between
         load(redis)
         again = redis.send(b"".join([commands[i] for i in missing]), len(missing))
         for i, reply in zip(missing, again, strict=True):
             replies[i] = reply
+        missing = [i for i in missing if _is_missing(replies[i])]
     return replies
 
 

@@ -30,7 +30,7 @@ def _described(name: str) -> Iterator[str]:
 
 def _members(cls: type) -> Iterator[str]:
     if "__init__" in vars(cls):
-        yield f"__init__{_signature(cls.__init__)}"
+        yield f"__init__{_signature(vars(cls)['__init__'])}"
     fields = (
         {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else ()
     )
@@ -39,6 +39,8 @@ def _members(cls: type) -> Iterator[str]:
             continue
         if isinstance(member, property):
             yield f"{name}: {inspect.signature(member.fget).return_annotation}"  # type: ignore[arg-type]
+        elif isinstance(member, classmethod):
+            yield f"classmethod {name}{_signature(member.__func__)}"
         elif inspect.isfunction(member):
             yield from (f"{_kind(member)}{name}{_signature(f)}" for f in _forms(member))
 
@@ -53,8 +55,20 @@ def _kind(function: Any) -> str:
 
 def _signature(function: Any) -> str:
     signature = inspect.signature(function)
-    parameters = [p for p in signature.parameters.values() if p.name != "self"]
-    return str(signature.replace(parameters=parameters)).replace("'", "")
+    parameters = [
+        p.replace(annotation=_Bare(p.annotation))
+        for p in signature.parameters.values()
+        if p.name not in ("self", "cls")
+    ]
+    returned = _Bare(signature.return_annotation)
+    return str(signature.replace(parameters=parameters, return_annotation=returned))
+
+
+class _Bare(str):
+    """An annotation's text, shown without quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
 
 
 if __name__ == "__main__":

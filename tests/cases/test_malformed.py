@@ -36,7 +36,7 @@ BAD: dict[str, tuple[dict[str, bytes | str], str]] = {
         "not msgpack",
     ),
     "msgpack of unknown type": (
-        {"name": "go", "enc": "msgpack", "data": b"\x81\xa1a\xd4\x05x"}, "cannot be stored",
+        {"name": "go", "enc": "msgpack", "data": b"\x81\xa1a\xd4\x05x"}, "type 5 is unknown",
     ),
 }  # fmt: skip
 
@@ -56,14 +56,14 @@ def test_every_kind_is_rejected_and_the_stream_goes_on(world: World) -> None:
         assert world.ended(event, "good").output == "good"
     keys = world.keys
     entries = world.redis.call("XRANGE", keys.rejected, "-", "+")
-    assert len(entries) == len(BAD) == world.counter("rejected")
-    for (kind, (fields, reason)), (_, flat) in zip(BAD.items(), entries, strict=True):
+    for (kind, (fields, reason)), (_, flat) in zip(BAD.items(), entries, strict=False):
         found = dict(zip(flat[::2], flat[1::2], strict=True))
         assert reason in found[b"reason"].decode(), kind
         assert found[b"entry"], kind
         for name, value in fields.items():
             raw = value.encode() if isinstance(value, str) else value
             assert raw.startswith(found[name.encode()]), kind
+    assert len(entries) == len(BAD) == world.counter("rejected")
     assert world.redis.call("XPENDING", keys.events, "router")[0] == 0
     told = [fields["reason"] for fields in world.emitted("event.rejected")]
     assert len(told) == len(BAD)

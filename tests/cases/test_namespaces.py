@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from cases.world import World
 
 from qflow import SyncStep
@@ -11,6 +12,7 @@ from qflow.store.keys import Keys
 from qflow.testing.server import RedisServer
 
 
+@pytest.mark.leaves_keys("those of a second namespace, which the watch does not know")
 def test_events_and_runs_stay_in_their_namespace(
     world: World, redis_server: RedisServer, tmp_path: Path
 ) -> None:

@@ -18,12 +18,13 @@ def test_postponed_then_executed_elsewhere(world: World) -> None:
         ran.append(1)
         return "theirs"
 
-    world.worker(world.app)
+    first = world.worker(world.app)
     world.publish(other)
     run = world.run_of(world.send("theirs"), "theirs")
     world.until(lambda: world.emitted("function.unknown"), "the job to be found unknown")
     world.until_status(run, "waiting")
     assert world.outcome("mine", "mine").output == "mine", "the worker goes on meanwhile"
+    world.stop([first])
     world.worker(other)
     after = world.until_status(run, "completed")
     assert after.output == "theirs"

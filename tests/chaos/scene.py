@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import qflow
 from qflow.core import codec
 from qflow.core.status import UNFINISHED
+from qflow.read.audit import audit
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.testing.leaks import leaks
@@ -23,6 +24,7 @@ from qflow.testing.server import RedisServer
 T = TypeVar("T")
 
 FLOWS: Final = str(Path(__file__).resolve().with_name("flows"))
+SCHEDULES: Final = str(Path(__file__).resolve().with_name("schedules"))
 DEADLINE_S: Final = 60.0
 NAMESPACE: Final = "chaos"
 
@@ -94,21 +96,22 @@ class Scene:
         self._direct = server.url
 
     def close(self) -> None:
-        """End the processes."""
-        self.qflow.stop()
+        """End the processes, whatever state they are in."""
+        for process in self.qflow.processes:
+            process.kill()
         self.redis.close()
         self.effects.close()
 
     # -- processes
 
-    def spawn(self, kind: str, **env: str) -> Process:
+    def spawn(self, kind: str, folder: str = FLOWS, **env: str) -> Process:
         """Start a worker, router or scheduler, and return at once."""
-        args = (kind, FLOWS) if kind == "worker" else (kind,)
+        args = (kind, folder) if kind == "worker" else (kind,)
         return self.qflow.spawn(*args, env=env)
 
-    def start(self, kind: str, **env: str) -> Process:
+    def start(self, kind: str, folder: str = FLOWS, **env: str) -> Process:
         """Start a worker, router or scheduler, and wait until it does its work."""
-        process = self.spawn(kind, **env)
+        process = self.spawn(kind, folder, **env)
         self.until(lambda: self.is_up(process), f"the {kind} to start")
         return process
 
@@ -153,6 +156,13 @@ class Scene:
         """Return the run of an event once there is one."""
         key = self.keys.seen(function, event)
         return self.until(lambda: self.redis.call("GET", key), f"a run of {event}").decode()
+
+    def until_inside(self, run: str, worker: Process) -> None:
+        """Wait until a step of `hold` executes in this worker."""
+        pid = str(worker.pid).encode()
+        self.until(
+            lambda: self.effects.call("SISMEMBER", f"inside:{run}", pid), "a step to execute"
+        )
 
     def until_ended(self, count: int, timeout: float = DEADLINE_S) -> None:
         """Wait until `count` runs have ended and none is unfinished."""
@@ -239,12 +249,21 @@ class Scene:
 
     def check_quiet(self) -> None:
         """Check that nothing is left over: first beside the living processes, then without them."""
-        self.until(lambda: not self.leftovers(), "nothing to be left over")
-        self.audit()
+        self.check_no_leftovers()
+        self.let_doctor_look()
         self.qflow.stop()
         assert self.leftovers() == []
         left = self.redis.pipeline([("SCARD", self.keys.rq_workers), ("ZCARD", self.keys.leases)])
         assert left == [0, 0], left
+
+    def check_no_leftovers(self) -> None:
+        """Check, beside living processes, that nothing is left over and no run is stuck."""
+        try:
+            self.until(lambda: not self.leftovers(), "nothing to be left over", 20)
+        except AssertionError:
+            print(self.leftovers())
+            raise
+        assert audit(self.redis, self.keys).findings == ()
 
     def leftovers(self) -> list[str]:
         """Return what a quiet system must not have: work, and marks of the dead."""
@@ -268,7 +287,7 @@ class Scene:
             found.append(f"{pending} events pending")
         return found + leaks(self.redis, keys)
 
-    def audit(self) -> None:
+    def let_doctor_look(self) -> None:
         """Let `qflow doctor --audit` look for stuck runs."""
         done = self.qflow.run("doctor", "--audit", "--json", "--redis-url", self._direct)
         report = json.loads(done.stdout)

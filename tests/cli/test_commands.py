@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from cli.conftest import Command
+from read.scenes import Scene
 
 import qflow as package
 from qflow.cli.commands import COMMANDS
@@ -129,7 +131,7 @@ def test_a_reader_that_goes_away_is_no_error(redis_server: RedisServer, keys: Ke
 
 
 def test_the_polled_command_loads_neither_parser_nor_rich(
-    redis_server: RedisServer, keys: Keys, scene: object
+    redis_server: RedisServer, keys: Keys, scene: Scene
 ) -> None:
     code = (
         "import sys\nfrom qflow.cli.main import main\n"
@@ -144,10 +146,27 @@ def test_the_polled_command_loads_neither_parser_nor_rich(
 
 @pytest.mark.parametrize("function", ["pay", "payy", "p\nq"])
 def test_the_polled_command_answers_as_the_parsed_one_does(
-    redis_server: RedisServer, keys: Keys, scene: object, qflow: Command, function: str
+    redis_server: RedisServer, keys: Keys, scene: Scene, qflow: Command, function: str
 ) -> None:
     parsed = qflow("functions", "show", "--json", function)
     code = "from qflow.cli.main import main; main()"
     env = {"QFLOW_REDIS_URL": redis_server.url, "QFLOW_NAMESPACE": keys.ns}
     quick = python(code, "functions", "show", function, "--json", **env)
     assert (quick.returncode, quick.stdout, quick.stderr) == parsed
+
+
+def test_ctrl_c_while_following_is_exit_code_130(
+    redis_server: RedisServer, keys: Keys, scene: Scene
+) -> None:
+    command = [sys.executable, "-m", "qflow", "runs", "tail", scene.start("pay")]
+    scene.claim()
+    env = {"QFLOW_REDIS_URL": redis_server.url, "QFLOW_NAMESPACE": keys.ns, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "taken by w1" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr.read().strip() == ""

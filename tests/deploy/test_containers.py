@@ -14,7 +14,7 @@ import jsonschema  # type: ignore[import-untyped]  # it has no type hints
 import pytest
 import yaml
 
-from qflow.cli.main import COMMANDS
+from qflow.cli.commands import COMMANDS
 from qflow.config import Settings, env_name, load
 from qflow.core.durations import to_ms
 

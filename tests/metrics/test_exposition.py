@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from qflow import telemetry
 from qflow.core.event import Event
 from qflow.errors import ConfigError
-from qflow.metrics import METRICS, serve
+from qflow.exposition import serve
+from qflow.metrics import METRICS
 from qflow.store import directory, lease, stream
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis

@@ -146,13 +146,13 @@ def test_counters_come_from_the_scripts(scene: Scene) -> None:
     hand = scene.claim()
     scene.die()
     detail = about(examine(scene.redis, scene.keys), "history").detail
-    assert detail == "1 worker deaths"
+    assert detail == "worker deaths: 1"
     scene.enlist("w2")
     scene.claim("w2").complete()
     with pytest.raises(AssertionError):
         hand.complete()
     assert script.names()
-    assert "1 late commits refused" in about(examine(scene.redis, scene.keys), "history").detail
+    assert "late commits refused: 1" in about(examine(scene.redis, scene.keys), "history").detail
 
 
 def test_durability_says_what_an_accepted_event_survives(scene: Scene) -> None:

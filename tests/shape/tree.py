@@ -31,7 +31,7 @@ class Module:
     @property
     def layer(self) -> str:
         """The package it belongs to, or its own name where it stands directly in `qflow`."""
-        return (self.name.split(".") + ["__init__"])[1]
+        return [*self.name.split("."), "__init__"][1]
 
     @cached_property
     def text(self) -> str:

@@ -77,6 +77,28 @@ def mixed(event: Event, step: SyncStep, run: Run) -> list[str]:
     return seen
 
 
+def hold(run: str, step: str, seen: list[str], seconds: float) -> str:
+    _effects.call("SADD", f"inside:{run}", os.getpid())
+    return work(run, step, seen, seconds)
+
+
+async def ahold(run: str, step: str, seen: list[str], seconds: float) -> str:
+    _effects.call("SADD", f"inside:{run}", os.getpid())
+    return await awork(run, step, seen, seconds)
+
+
+@app.function("hold", trigger="load/hold", retries=0)
+def held(event: Event, step: SyncStep, run: Run) -> list[str]:
+    first = step.run("s0", hold, run.id, "s0", [], event.data["seconds"])
+    return [first, step.run("s1", work, run.id, "s1", [first], 0.001)]
+
+
+@app.function("ahold", trigger="load/ahold", retries=0)
+async def aheld(event: Event, step: Step, run: Run) -> list[str]:
+    first = await step.run("s0", ahold, run.id, "s0", [], event.data["seconds"])
+    return [first, await step.run("s1", awork, run.id, "s1", [first], 0.001)]
+
+
 @app.function("poison", trigger="load/poison", retries=1, backoff=FAST)
 def poison(event: Event, step: SyncStep, run: Run) -> str:
     step.run("s0", work, run.id, "s0", [], 0.001)

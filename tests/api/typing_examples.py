@@ -1,0 +1,55 @@
+"""What a type checker makes of code that uses qflow; `make check` reads this file, nothing runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, assert_type
+
+import qflow
+from qflow import Backoff, Cron, Event, EventTrigger, Function, Run, Step, SyncStep
+
+app = qflow.App("shop")
+
+
+@dataclass
+class Order:
+    number: int
+
+
+def total(order: Order, *, discount: float = 0.0) -> float:
+    return order.number - discount
+
+
+async def fetch(number: int) -> Order:
+    return Order(number)
+
+
+@app.function("sync", trigger="order/paid", retries=2, backoff=Backoff("1s"), timeout="30s")
+def sync_handler(event: Event[Order], step: SyncStep, run: Run) -> float:
+    assert_type(event.data, Order)
+    assert_type(step.run("total", total, event.data, discount=1.5), float)
+    assert_type(step.run("fetch", fetch, 7), Order)
+    assert_type(step.options(retries=9).run("again", fetch, 7), Order)
+    assert_type(step.run("inline", lambda: "text"), str)
+    step.run("total", total, "no order")  # type: ignore[call-overload]  # an Order is wanted
+    step.run("total", total)  # type: ignore[call-overload]  # nothing was passed
+    step.sleep("wait", "1h")
+    return float(run.attempt)
+
+
+@app.function("async", trigger=["order/*", EventTrigger("order.paid"), Cron("0 9 * * *")])
+async def async_handler(event: Event, step: Step) -> Order:
+    assert_type(event.data, dict[str, Any])
+    assert_type(await step.run("total", total, Order(1)), float)
+    await step.sleep("wait", 5)
+    await step.run("fetch", fetch, "seven")  # type: ignore[call-overload]  # a number is wanted
+    return assert_type(await step.run("fetch", fetch, 7), Order)
+
+
+async def send() -> None:
+    event = Event("order/paid", data={"number": 7})
+    assert_type(app.send(event), str)
+    assert_type(app.send([event, event]), list[str])
+    assert_type(await app.asend(event), str)
+    assert_type(await app.asend([event]), list[str])
+    assert_type(async_handler, Function[Any])

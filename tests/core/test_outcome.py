@@ -1,0 +1,66 @@
+"""Outcomes: a closed union of immutable values, each carried out by one branch of the engine."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+
+import pytest
+
+from qflow.core import outcome
+from qflow.core.outcome import (
+    Again,
+    Answer,
+    Complete,
+    Done,
+    Effect,
+    Execute,
+    Fail,
+    Open,
+    Sleep,
+    Store,
+)
+from qflow.engine.apply import Retention, apply
+from qflow.store.keys import Keys
+from qflow.store.run import Held, Lane
+
+ERROR = '{"name": "E", "message": "m", "traceback": "", "step": ""}'
+HELD = Held(Keys("ns"), "01ARYZ6S410000000000000000", "f", 2, 500, 90)
+LANE = Lane("s", 7, 0, 0, "w", "a")
+DONE = Done("a", '{"ok":1}', 0, 1, 2, True)
+WRITTEN: list[tuple[Effect, str, str]] = [
+    (Open("b", 1, 0, 1500), "handover", "s|8|1|0|w|b"),
+    (Sleep("b", 100, 0), "delay", "d|8|0|0||b"),
+    (Again("a", 1, 0, 100, ERROR), "delay", "d|8|1|0||a"),
+    (Complete("1"), "finish", LANE.record),
+    (Fail(ERROR), "finish", LANE.record),
+]
+
+
+def test_the_unions_have_every_value_of_the_module() -> None:
+    defined = {
+        value
+        for _, value in inspect.getmembers(outcome, inspect.isclass)
+        if value.__module__ == outcome.__name__
+    }
+    parts = {outcome.StepCall, Done}  # of Execute and Store
+    assert {*typing.get_args(Effect), *typing.get_args(Answer)} - {type(None)} | parts == defined
+
+
+def test_outcomes_are_immutable_values() -> None:
+    assert Sleep("a", 1, 0) == Sleep("a", 1, 0)
+    with pytest.raises(AttributeError):
+        Sleep("a", 1, 0).step = "b"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("effect", "script", "lane"), WRITTEN)
+def test_each_outcome_is_one_call_of_one_script(effect: Effect, script: str, lane: str) -> None:
+    applied = apply(effect, HELD, LANE, DONE, Retention(10, 20))
+    assert (applied.call.script, applied.lane.record) == (script, lane)
+    assert applied.released == (script != "handover")
+    assert '{"ok":1}' in applied.call.args
+
+
+def test_the_rest_is_not_written_by_itself() -> None:
+    elsewhere = {Execute, Store}
+    assert {type(effect) for effect, _, _ in WRITTEN} | elsewhere == {*typing.get_args(Effect)}

@@ -1,0 +1,46 @@
+"""Loading and calling scripts."""
+
+from __future__ import annotations
+
+import hiredis
+import pytest
+from store.lab import FN, Lab
+
+from qflow.errors import RedisRefused
+from qflow.store import lease, run, script
+from qflow.store.script import Call
+
+
+def test_every_script_loads(lab: Lab) -> None:
+    lab.redis.call("SCRIPT", "FLUSH")
+    script.load(lab.redis)
+    shas = [script.script(name).sha for name in script.names()]
+    assert lab.redis.call("SCRIPT", "EXISTS", *shas) == [1] * len(shas)
+    assert len(shas) == 14
+
+
+def test_calls_run_in_their_order_after_a_flush(lab: Lab) -> None:
+    lab.publish(FN)
+    held, lane = lab.held()
+    opened = lane.next("s", "one")
+    following = opened.next("s", "two")
+    calls = [
+        run.handover(held, lane, opened, run.NOTHING, 30),
+        run.handover(held, opened, following, run.NOTHING, 30),
+        lease.rescue(lab.keys, "w1", 500, leaving=True),
+    ]
+    lab.redis.call("SCRIPT", "FLUSH")
+    assert script.run_all(lab.redis, calls) == [1, 1, 1]
+    assert lab.counter("fenced") == 0
+
+
+def test_errors_stay_in_their_places(lab: Lab) -> None:
+    lab.redis.call("SET", lab.keys.leader, "no hash")
+    broken = Call("lead", (lab.keys.leader,), ("a", 1000, 0))
+    fine = Call("lead", (f"{lab.keys.leader}2",), ("a", 1000, 0))
+    replies = script.run_all(lab.redis, [broken, fine])
+    assert isinstance(replies[0], hiredis.ReplyError)
+    assert replies[1][0] == 1
+    with pytest.raises(RedisRefused, match="WRONGTYPE"):
+        script.run(lab.redis, broken)
+    lab.redis.call("DEL", lab.keys.leader, f"{lab.keys.leader}2")
