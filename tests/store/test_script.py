@@ -16,7 +16,7 @@ def test_every_script_loads(lab: Lab) -> None:
     script.load(lab.redis)
     shas = [script.script(name).sha for name in script.names()]
     assert lab.redis.call("SCRIPT", "EXISTS", *shas) == [1] * len(shas)
-    assert len(shas) == 14
+    assert len(set(shas)) == len(script.names()) > 10
 
 
 def test_calls_run_in_their_order_after_a_flush(lab: Lab) -> None:

@@ -76,7 +76,7 @@ def test_no_function(lab: Lab) -> None:
 
 
 def test_very_many_functions(lab: Lab) -> None:
-    starts = [lab.new(f"f{n}") for n in range(2500)]
-    assert lab(lab.starting(lab.entry(), "e1", *starts)) == 2500
+    starts = [lab.new(f"f{n}") for n in range(2200)]
+    assert lab(lab.starting(lab.entry(), "e1", *starts)) == 2200
     assert lab.redis.call("LLEN", lab.keys.wake) == 32
     assert TTL_S
