@@ -58,8 +58,10 @@ LINES: Final[Mapping[str, tuple[int, str]]] = {
     "functions.published": (INFO, "{count} functions published"),
     "module.skipped": (
         WARNING,
-        "{module} left out: it needs the package {missing}; install it (the examples: pip install "
-        "'.[examples]')",
+        (
+            "{module} left out: it needs the package {missing}; install it (the examples: pip "
+            "install '.[examples]')"
+        ),
     ),
     "function.unknown": (WARNING, _RUN + " waits: no worker here has that function"),
 }

@@ -68,7 +68,17 @@ class Target:
 class Frame:
     """One entry of a handler: the steps it knows and the step that its job is for."""
 
-    __slots__ = ("_attempt", "_ids", "_known", "_live", "_memo", "_policy", "_run", "_target", "now_ms")
+    __slots__ = (
+        "_attempt",
+        "_ids",
+        "_known",
+        "_live",
+        "_memo",
+        "_policy",
+        "_run",
+        "_target",
+        "now_ms",
+    )
 
     def __init__(
         self,

@@ -15,7 +15,6 @@ from typing import Any, Final
 from qflow.store.redis import Redis
 from qflow.store.script import Call, run_all
 
-
 _LEADERS: Final = 2  # so that Redis works on one batch while Python prepares the next
 
 

@@ -23,7 +23,6 @@ from qflow.engine.threads import Threads
 from qflow.errors import RedisError, StepTimeout, Suspend
 from qflow.store.script import Call
 
-
 _PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple))
 _is_coroutine_function = functools.lru_cache(maxsize=4096)(iscoroutinefunction)
 
@@ -82,6 +81,7 @@ class Line:
                 self._lock.release()
 
     def send(self, calls: list[Call]) -> None:
+        """Write `calls` and settle their replies; raises Suspend where the run is let go of."""
         if calls:
             try:
                 replies = self._engine.committer.submit(calls)
@@ -128,6 +128,7 @@ class AsyncLine:
             await self.send(self._session.plan_flush())
 
     async def send(self, calls: list[Call]) -> None:
+        """Write `calls` and settle their replies; raises Suspend where the run is let go of."""
         if calls:
             try:
                 replies = await self._engine.committer.asubmit(calls)

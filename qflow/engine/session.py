@@ -108,9 +108,7 @@ class Session:
             self.failed_job = self._lane.token, effect.error
         if isinstance(effect, Again) and effect.step:
             took_ms = effect.ended_ms - effect.started_ms
-            self._tell(
-                effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error)
-            )
+            self._tell(effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error))
         return self._write(apply(effect, self.held, self._lane, self._done, self._terms.keep))
 
     def settle(self, replies: Sequence[Any]) -> None:
@@ -119,6 +117,8 @@ class Session:
         Raises Suspend where the run was let go of, Fenced where its lease had been lost.
         """
         own = replies[:-1] if self._following else replies
+        if isinstance(own[-1], int):
+            own = ()  # the last call was applied, so those before it were: at first, or when repeated
         for reply in own:
             if isinstance(reply, hiredis.ReplyError):
                 raise self.lose(f"Redis refused its commit: {reply}")

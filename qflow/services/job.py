@@ -8,8 +8,10 @@ it reads no payload.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
@@ -34,6 +36,7 @@ from qflow.store.script import run
 from qflow.store.url import from_client
 
 _PATIENCE_S: Final = 60.0
+_UNKNOWN_DELAY_MS: Final = 1000
 
 
 class JobFailed(QflowError):
@@ -74,20 +77,8 @@ def run_step() -> str:
 def _execute(
     redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms: int, path: str
 ) -> str:
-    function = _functions(path).get(taken.fields.get("fn", ""))
-    if function is None:
-        raise QflowError(
-            f"function {taken.fields.get('fn')!r} is not in {path!r}: start the RQ worker where it is, "
-            "or set QFLOW_PATH"
-        )
-    held = Held(
-        keys,
-        taken.run,
-        function.id,
-        int(taken.fields.get("attempt", "0")),
-        options.ttl_s,
-        options.wip_ttl_s,
-    )
+    name, attempt = taken.fields.get("fn", ""), int(taken.fields.get("attempt", "0"))
+    held = Held(keys, taken.run, name, attempt, options.ttl_s, options.wip_ttl_s)
     first = taken.lane.token
     session: Session
 
@@ -98,11 +89,25 @@ def _execute(
         held, taken.lane, Terms(options.keep, one_step_done, lambda: False, lambda: None)
     )
     engine = Engine(Committer(redis), Clock(now_ms), LoopThread("rq"))
-    effect = _enter(engine, function, taken, session)
+    effect = _enter(engine, _function(engine, session, path), taken, session)
     failed = session.failed_job
     if failed is not None and failed[0] == first:
-        raise JobFailed(failed[1])
+        raise JobFailed(json.loads(failed[1])["traceback"])
     return type(effect).__name__.lower() if effect is not None else "handed on"
+
+
+def _function(engine: Engine, session: Session, path: str) -> Function[Any]:
+    """Return the function of a run; where it is not to be had here, put the job back for later."""
+    name = session.held.function
+    try:
+        return _functions(path)[name]
+    except Exception as error:
+        problem = (
+            f"function {name!r} is not in {path!r}: start the RQ worker where it is, or set QFLOW_PATH"
+        )
+        with suppress(Suspend):
+            Line(engine, session).send(session.plan_postpone(_UNKNOWN_DELAY_MS, problem))
+        raise QflowError(problem) from error
 
 
 def _enter(

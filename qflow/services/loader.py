@@ -19,7 +19,8 @@ from qflow.telemetry import emit
 def load(path: str, *, lenient: bool = False) -> tuple[dict[str, Function[Any]], list[App]]:
     """Import every module of the folder `path`; return its functions by id, and its apps.
 
-    Where `lenient`, a module that lacks an installed package is left out and reported. The folder's name becomes the package name, so modules may import each other relatively.
+    Where `lenient`, a module that lacks an installed package is left out and reported. The folder's
+    name becomes the package name, so modules may import each other relatively.
     Raises UsageError where there is no such folder, DefinitionError where an id stands twice;
     whatever a module raises on import comes through.
     """

@@ -30,7 +30,7 @@ from qflow.store import lease
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import Claimed, Held, claim, claimed
-from qflow.store.script import Call, run
+from qflow.store.script import Call, run, run_all
 from qflow.telemetry import emit
 
 _POLL_S: Final = 1.0
@@ -177,11 +177,13 @@ class Worker:
         orphans = held - self.slots.placed - self.slots.active.keys()
         lasting = orphans & self._orphans
         self._orphans = orphans - lasting
-        for run_id in lasting:
-            call = lease.rescue(
-                self._keys, self.name, self._options.ttl_s, leaving=True, only=run_id
-            )
-            run(self._redis, call)
+        ttl_s = self._options.ttl_s
+        calls = [
+            lease.rescue(self._keys, self.name, ttl_s, leaving=True, only=run_id)
+            for run_id in lasting
+        ]
+        if calls:  # in one round trip: the next beat must not wait for many
+            run_all(self._redis, calls)
 
     def _keep_flushing(self) -> None:
         while not self._stopped.is_set():

@@ -11,6 +11,7 @@ carry ids, blocking pops take hints only. So a lost connection is mended here, o
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
 import threading
@@ -165,16 +166,26 @@ class Redis:
         return self.pipeline([command])[0]
 
     def block(self, wait_s: float, *command: Any) -> Any:
-        """Execute a command that blocks for up to `wait_s` in Redis."""
-        return self._checked(self.send(pack(tuple(command)), 1, wait_s + _TIMEOUT_S))[0]
+        """Execute a command that blocks for up to `wait_s` in Redis.
+
+        Returns None, as at its time-out, where connections were lost until then: the caller has
+        other things to look after, however often that happens.
+        """
+        ends = time.monotonic() + wait_s
+        return self._checked(self.send(pack(tuple(command)), 1, wait_s + _TIMEOUT_S, ends))[0]
 
     def pipeline(self, commands: Sequence[Command]) -> list[Any]:
         """Execute commands in one round trip; raise RedisError for the first error reply."""
         packed = b"".join([pack(tuple(command)) for command in commands])
         return self._checked(self.send(packed, len(commands)))
 
-    def send(self, packed: bytes, count: int, wait_s: float = _TIMEOUT_S) -> list[Any]:
-        """Exchange packed commands, waiting for Redis with patience; error replies are returned."""
+    def send(
+        self, packed: bytes, count: int, wait_s: float = _TIMEOUT_S, ends: float = math.inf
+    ) -> list[Any]:
+        """Exchange packed commands, waiting for Redis with patience; error replies are returned.
+
+        At `ends` (monotonic) a lost connection is not mended any more: the replies are None.
+        """
         deadline = 0.0
         while True:
             link = self._take()
@@ -189,6 +200,8 @@ class Redis:
                     return replies
                 raise busy
             except RedisError as error:
+                if isinstance(error, RedisUnavailable) and time.monotonic() >= ends:
+                    return [None] * count
                 if isinstance(error, RedisUnavailable) and reused:
                     self._free.clear()  # idle connections may simply have grown stale
                     continue

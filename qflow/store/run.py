@@ -101,7 +101,9 @@ def claim(keys: Keys, worker: str, count: int, wip_ttl_s: int) -> Call:
 
 def adopt(keys: Keys, worker: str, lease_ms: int, job: str) -> Call:
     """Take a job that a stock RQ worker popped; see adopt.lua for the reply."""
-    return Call("adopt", (keys.leases, keys.lanes(worker), keys.scheduled), (keys.ns, worker, lease_ms, job))
+    return Call(
+        "adopt", (keys.leases, keys.lanes(worker), keys.scheduled), (keys.ns, worker, lease_ms, job)
+    )
 
 
 def handover(held: Held, lane: Lane, next_lane: Lane, written: Written, timeout_s: int) -> Call:

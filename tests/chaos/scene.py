@@ -180,7 +180,7 @@ class Scene:
             for process in self.qflow.processes:
                 if process.args[0] == "worker" and process.exit_code is None:
                     process.send(signal.SIGUSR1)
-            print(self.redis.call("TIME"), self.leftovers())
+            print("\nopen:", self.leftovers(), self.redis.call("LLEN", self.keys.queue), flush=True)
             time.sleep(0.5)
             raise
 

@@ -96,7 +96,7 @@ def anything(event: Event[Any]) -> None: ...
 def bare(event: Event) -> None: ...
 def generic(event: Event[T]) -> T: ...  # type: ignore[empty-body]
 def unresolved(event: Event[Missing]) -> None: ...  # type: ignore[name-defined]  # noqa: F821
-def untyped(event): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def untyped(event): ...  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("work", [plain, mapping, anything, bare, generic, unresolved, untyped])

@@ -80,6 +80,7 @@ def test_a_job_requeued_by_hand_gets_its_expiry_back(lab: Lab) -> None:
     opened = lane.next("s", "next")
     assert lab(run.handover(held, lane, opened, wrote("send"), 30)) == 1
     lab.redis.call("PERSIST", lab.keys.job(job))
+    lab.redis.call("HSET", lab.keys.job(job), "status", "queued")
     lab.redis.call("RPUSH", lab.keys.queue, job)
     assert lab.claim() == []
     assert lab.hash(lab.keys.job(job), lossy=True)["status"] == "canceled"

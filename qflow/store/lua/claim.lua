@@ -22,9 +22,9 @@ local function take(id)
   if not current or (state ~= 'q' and state ~= 'd') then
     redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
     local job = rq .. ':job:' .. id
-    if not current and redis.call('TTL', job) == -1 then -- requeued by hand: RQ took its expiry away
+    if not current and redis.call('HGET', job, 'status') == 'queued' then -- requeued by hand
       redis.call('HSET', job, 'status', 'canceled')
-      redis.call('EXPIRE', job, wip_ttl)
+      if redis.call('TTL', job) == -1 then redis.call('EXPIRE', job, wip_ttl) end
     end
     return nil
   end

@@ -18,6 +18,6 @@ commit_step(steps_key, trace_key, step, result, trace)
 close_job(closed_key, closed_id, 'finished', finished_key, wip_key, worker, ttl)
 redis.call('HSET', opened_key, 'created_at', stamp, 'enqueued_at', stamp, 'data', data, 'origin', ns,
   'description', description, 'status', 'started', 'timeout', timeout, 'result_ttl', ttl,
-  'started_at', stamp, 'last_heartbeat', stamp, 'worker_name', worker)
+  'failure_ttl', ttl, 'started_at', stamp, 'last_heartbeat', stamp, 'worker_name', worker)
 redis.call('ZADD', wip_key, seconds + wip_ttl, opened_id .. ':' .. worker)
 return 1

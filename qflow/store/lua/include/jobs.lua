@@ -7,5 +7,5 @@ local function close_job(key, id, status, registry, wip, worker, ttl)
 end
 local function open_job(key, status, queue, data, description, timeout, ttl)
   redis.call('HSET', key, 'created_at', stamp, 'enqueued_at', stamp, 'data', data, 'origin', queue,
-    'description', description, 'status', status, 'timeout', timeout, 'result_ttl', ttl)
+    'description', description, 'status', status, 'timeout', timeout, 'result_ttl', ttl, 'failure_ttl', ttl)
 end
