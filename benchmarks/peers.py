@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +21,6 @@ _ROOT: Final = Path(__file__).parents[1]
 _HOME: Final = _ROOT / ".bench"
 _PACKAGES: Final = ("rq", "hiredis", "dramatiq[redis]", "huey", "taskiq", "taskiq-redis")
 _PATIENCE_S: Final = 120.0
-_GRACE_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def measure(server: RedisServer, peer: Peer, tasks: int = 0) -> dict[str, float]
         _wait(peer, marks, tasks * MARK.size)
         data = marks.read_bytes()
     redis.close()
-    return _figures(data)
+    return figures(data)
 
 
 def _wait(peer: Peer, marks: Path, size: int) -> None:
@@ -139,18 +138,13 @@ def _wait(peer: Peer, marks: Path, size: int) -> None:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a program and what it started: they are one session, begun by us."""
-    child.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        child.wait(_GRACE_S)
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    """Kill a program and what it started: its tasks are done, and some take 10 s to end."""
+    os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
 
-def _figures(data: bytes) -> dict[str, float]:
+def figures(data: bytes) -> dict[str, float]:
+    """Return the rate in the marks of tasks, from when each process had done one."""
     marks = sorted((at, pid) for pid, at in MARK.iter_unpack(data))
     begun: dict[int, int] = {}
     for at, pid in marks:

@@ -140,8 +140,9 @@ def _keep_lease(
     redis: Redis, keys: Keys, worker: str, options: Options, stopped: threading.Event
 ) -> None:
     while not stopped.wait(options.lease_ms / 3000):
-        seconds, _ = redis.call("TIME")
-        redis.call("ZADD", keys.leases, "XX", int(seconds) * 1000 + options.lease_ms, worker)
+        seconds, micros = redis.call("TIME")
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        redis.call("ZADD", keys.leases, "XX", now_ms + options.lease_ms, worker)
 
 
 @cache

@@ -17,10 +17,11 @@ from qflow.store.redis import Redis
 
 _INTERVAL_S: Final = 30.0
 _PAGE: Final = 500
+_PAGES: Final = 200
 
 
 class Pruner(Service):
-    """Sweeps twice a minute, a page of each index at a time."""
+    """Sweeps twice a minute, a hundred thousand runs of each index at a time."""
 
     kind = "pruner"
 
@@ -32,6 +33,7 @@ class Pruner(Service):
         self._keys = keys
         self._retention_ms = retention_ms
         self._event_retention_ms = event_retention_ms
+        self._places: dict[str, int] = {}
 
     def tick(self) -> float:
         """Sweep once."""
@@ -55,12 +57,22 @@ class Pruner(Service):
         return _INTERVAL_S
 
     def _sweep(self, index: str, now_ms: int) -> None:
-        """Drop members of an index whose run is gone, oldest first."""
+        """Drop members of an index whose run is gone, oldest first.
+
+        Those that are kept for longer are passed over; the next sweep goes on where this one ends.
+        """
         oldest = now_ms - self._retention_ms
-        runs = self._redis.call("ZRANGEBYSCORE", index, "-inf", oldest, "LIMIT", 0, _PAGE)
-        if not runs:
-            return
-        alive = self._redis.pipeline([("EXISTS", self._keys.run(run.decode())) for run in runs])
-        gone = [run for run, exists in zip(runs, alive, strict=True) if not exists]
-        if gone:
-            self._redis.call("ZREM", index, *gone)
+        at = self._places.get(index, 0)
+        for _ in range(_PAGES):
+            runs = self._redis.call("ZRANGEBYSCORE", index, "-inf", oldest, "LIMIT", at, _PAGE)
+            if runs:
+                asked = [("EXISTS", self._keys.run(run.decode())) for run in runs]
+                alive = self._redis.pipeline(asked)
+                gone = [run for run, exists in zip(runs, alive, strict=True) if not exists]
+                if gone:
+                    self._redis.call("ZREM", index, *gone)
+                at += len(runs) - len(gone)
+            if len(runs) < _PAGE:
+                at = 0
+                break
+        self._places[index] = at

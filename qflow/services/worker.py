@@ -97,8 +97,8 @@ class Worker:
             try:
                 self._claim_once()
                 emit("loop.ticked", loop="worker")
-            except QflowError as error:
-                emit("loop.failed", loop="worker", error=str(error))
+            except Exception as error:  # noqa: BLE001  # one bad job must not end the worker
+                emit("loop.failed", loop="worker", error=_told(error))
                 stop.wait(0.5)
         return self._drain()
 
@@ -144,8 +144,8 @@ class Worker:
             try:
                 self._beat(first=False)
                 self._loop.report_if_blocked()
-            except QflowError as error:
-                emit("loop.failed", loop="beat", error=str(error))
+            except Exception as error:  # noqa: BLE001  # a worker without a beat is taken for dead
+                emit("loop.failed", loop="beat", error=_told(error))
 
     def _beat(self, *, first: bool) -> None:
         ended, self.slots.ended = self.slots.ended, [0, 0, 0.0]
@@ -187,11 +187,13 @@ class Worker:
 
     def _keep_flushing(self) -> None:
         while not self._stopped.is_set():
-            if self.slots.free < self.slots.count:
-                self.slots.flush()
-                time.sleep(_FLUSH_S)
-            else:
-                time.sleep(_FLUSH_S * 4)
+            busy = self.slots.free < self.slots.count
+            try:
+                if busy:
+                    self.slots.flush()
+            except Exception as error:  # noqa: BLE001  # nobody else would keep finished steps
+                emit("loop.failed", loop="flush", error=_told(error))
+            time.sleep(_FLUSH_S if busy else _FLUSH_S * 4)
 
     # -- leaving
 
@@ -209,3 +211,7 @@ class Worker:
             emit("loop.failed", loop="drain", error=str(error))
         emit("worker.stopped", worker=self.name)
         return clean
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, QflowError) else repr(error)

@@ -95,8 +95,10 @@ def run(redis: Redis, call: Call) -> Any:
 
 
 def load(redis: Redis) -> None:
-    """Load every script into Redis."""
-    redis.pipeline([("SCRIPT", "LOAD", script(name).source) for name in names()])
+    """Load every script into Redis: all at one moment, since the calls of a run depend on each
+    other, and one that finds its script must not overtake one that does not yet."""
+    loads = [("SCRIPT", "LOAD", script(name).source) for name in names()]
+    redis.pipeline([("MULTI",), *loads, ("EXEC",)])
 
 
 def _is_missing(reply: Any) -> bool:

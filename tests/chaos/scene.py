@@ -219,15 +219,12 @@ class Scene:
             effects = self.effects.pipeline([("SMEMBERS", f"effects:{run}") for run in page])
             for n, run in enumerate(page):
                 fields, steps, trace = found[3 * n : 3 * n + 3]
-                told = [dict(zip(e[1][::2], e[1][1::2], strict=True)) for e in trace]
+                told = [_told(entry) for entry in trace]
                 yield Report(
                     run,
                     _texts(fields),
                     _texts(steps),
-                    [
-                        {**json.loads(e[b"j"]), **({"step": e[b"step"]} if b"step" in e else {})}
-                        for e in told
-                    ],
+                    told,
                     [tuple(json.loads(raw)) for raw in effects[n]],
                 )
 
@@ -304,6 +301,13 @@ def timed(what: str) -> Iterator[dict[str, Any]]:
     yield figures
     told = " ".join(f"{name}={value}" for name, value in figures.items())
     print(f"\n[{what}] {told} seconds={time.monotonic() - began:.1f}")
+
+
+def _told(entry: Any) -> dict[str, Any]:
+    """Return a trace entry with what stands beside its JSON, and Redis's time of it as `ms`."""
+    fields = _texts(entry[1])
+    beside = {name: value for name, value in fields.items() if name != "j"}
+    return {**json.loads(fields["j"]), **beside, "ms": int(entry[0].partition(b"-")[0])}
 
 
 def _texts(flat: list[bytes]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from cases.world import World
 
@@ -41,6 +42,9 @@ def stock_worker(world: World, kind: str = CLASSES[0], *more: str) -> Iterator[s
 
 def kill(child: subprocess.Popen[bytes]) -> None:
     """Kill a worker with -9, and with it the process that it forked for its job."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+    if child.poll() is None:
+        children = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        for pid in (child.pid, *map(int, children)):  # the forked one leads a group of its own
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     child.wait()

@@ -99,6 +99,11 @@ async def aheld(event: Event, step: Step, run: Run) -> list[str]:
     return [first, await step.run("s1", awork, run.id, "s1", [first], 0.001)]
 
 
+@app.function("clock", trigger="load/clock")
+def clock(step: SyncStep) -> float:
+    return step.run("read", time.time)
+
+
 @app.function("poison", trigger="load/poison", retries=1, backoff=FAST)
 def poison(event: Event, step: SyncStep, run: Run) -> str:
     step.run("s0", work, run.id, "s0", [], 0.001)
