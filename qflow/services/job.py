@@ -102,9 +102,7 @@ def _function(engine: Engine, session: Session, path: str) -> Function[Any]:
     try:
         return _functions(path)[name]
     except Exception as error:
-        problem = (
-            f"function {name!r} is not in {path!r}: start the RQ worker where it is, or set QFLOW_PATH"
-        )
+        problem = f"function {name!r} is not in {path!r}: start the RQ worker where it is, or set QFLOW_PATH"
         with suppress(Suspend):
             Line(engine, session).send(session.plan_postpone(_UNKNOWN_DELAY_MS, problem))
         raise QflowError(problem) from error

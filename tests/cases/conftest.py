@@ -19,7 +19,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def world(
-    redis: Redis, redis_server: RedisServer, keys: Keys, tmp_path: Path, request: pytest.FixtureRequest
+    redis: Redis,
+    redis_server: RedisServer,
+    keys: Keys,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[World]:
     """Router, scheduler and rescuer of a namespace; the test starts the workers.
 

@@ -84,7 +84,7 @@ def test_a_handler_that_swallows_everything(world: World) -> None:
     def greedy(step: SyncStep) -> str:
         try:
             step.sleep("nap", 0.05)
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             return "swallowed"
         return "slept"
 

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 from cases.world import World
 
-MESSAGE = {"email": "jane@example.com", "name": "J\u00e4ne \U0001f600", "n": 1.5, "tags": [None, True]}
+MESSAGE = {
+    "email": "jane@example.com",
+    "name": "J\u00e4ne \U0001f600",
+    "n": 1.5,
+    "tags": [None, True],
+}
 
 NODE = """
 import { createClient } from 'redis';

@@ -62,7 +62,10 @@ VALUES = {
     "intenum": Level.HIGH,
     "model": Address(street="Long", since=dt.date(2020, 1, 1)),
     "dataclass": Point(1, 2, ("a",)),
-    "nested": {"points": [Point(1), Point(2)], "who": Address(street="x", since=dt.date(2020, 1, 1))},
+    "nested": {
+        "points": [Point(1), Point(2)],
+        "who": Address(street="x", since=dt.date(2020, 1, 1)),
+    },
     "path": pathlib.PurePosixPath("a/b"),
 }
 

@@ -85,7 +85,10 @@ def test_sleep_until(world: World, kind: str) -> None:
     run = world.outcome("alarm", "go", {"when": soon})
     assert run.output == "awake"
     assert run.told("step")[0]["s"] >= soon.timestamp() * 1000 - 1
-    assert world.outcome("alarm", "go", {"when": dt.datetime(2020, 1, 1, tzinfo=zone)}).output == "awake"
+    assert (
+        world.outcome("alarm", "go", {"when": dt.datetime(2020, 1, 1, tzinfo=zone)}).output
+        == "awake"
+    )
     error = world.outcome("alarm", "go", {"when": dt.datetime(2999, 1, 1)}).error
     assert "has no time zone" in error["message"]
     assert "'alarm'" in error["message"]

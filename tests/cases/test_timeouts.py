@@ -80,7 +80,8 @@ def test_it_can_be_caught_and_the_worker_goes_on(world: World, release: threadin
         try:
             step.options(timeout="30ms").run("wait", release.wait, 20)
         except StepError as error:
-            return step.run("after", lambda: error.name)
+            name = error.name
+            return step.run("after", lambda: name)
         return ""
 
     world.worker(slots=1)

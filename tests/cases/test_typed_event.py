@@ -70,7 +70,10 @@ def test_untyped_event_is_a_mapping_and_rich_values_survive(world: World) -> Non
         seen.append(event)
 
     world.worker()
-    data = {"when": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), "sum": decimal.Decimal("1.10")}
+    data = {
+        "when": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
+        "sum": decimal.Decimal("1.10"),
+    }
     world.outcome("plain", "user/created", data)
     assert seen[0].data == data
     assert seen[0].ts > 0 and seen[0].id

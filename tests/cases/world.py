@@ -29,7 +29,7 @@ from qflow.store.redis import Redis
 T = TypeVar("T")
 
 ROOT = str(Path(qflow.__file__).resolve().parents[1])
-DEADLINE_S = float(os.environ.get("D","15"))
+DEADLINE_S = float(os.environ.get("D", "15"))
 FAST = qflow.Backoff(base="20ms", factor=1, max="20ms", jitter=False)
 """Retries that a test can wait for."""
 
@@ -68,7 +68,9 @@ class Outcome(NamedTuple):
 class Running:
     """A service on a thread of its own."""
 
-    def __init__(self, name: str, work: Callable[[threading.Event], Any], stop: threading.Event) -> None:
+    def __init__(
+        self, name: str, work: Callable[[threading.Event], Any], stop: threading.Event
+    ) -> None:
         self.name = name
         self.stop = stop
         self.result: Any = None
@@ -149,9 +151,7 @@ class World:
 
     def run_services(self, services: Iterable[Service]) -> list[Running]:
         """Start services, each on its thread."""
-        started = [
-            Running(service.kind, service.run, threading.Event()) for service in services
-        ]
+        started = [Running(service.kind, service.run, threading.Event()) for service in services]
         self._running += started
         return started
 
@@ -170,7 +170,9 @@ class World:
         worker = Worker(redis, keys, functions, worker_options(chosen), logs.run_logger)
         running = Running(worker.name, worker.run, threading.Event())
         self._running.append(running)
-        self.until(lambda: self.redis.call("ZSCORE", keys.leases, worker.name), "the worker's lease")
+        self.until(
+            lambda: self.redis.call("ZSCORE", keys.leases, worker.name), "the worker's lease"
+        )
         return running
 
     def stop(self, running: Iterable[Running]) -> None:
@@ -203,7 +205,9 @@ class World:
 
     # -- processes
 
-    def spawn_worker(self, source: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def spawn_worker(
+        self, source: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a worker process on a folder with one module of that source."""
         self.write_module(source)
         return self.spawn("run_worker", env)
@@ -253,7 +257,9 @@ class World:
         deadline = time.monotonic() + timeout_s
         while not (value := predicate()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {timeout_s:g} s for {what or predicate}: {self._scene()}")
+                raise AssertionError(
+                    f"waited {timeout_s:g} s for {what or predicate}: {self._scene()}"
+                )
             time.sleep(0.005)
         return value
 

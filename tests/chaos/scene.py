@@ -147,9 +147,7 @@ class Scene:
 
     def send(self, name: str, count: int = 1, prefix: str = "e", **data: Any) -> list[str]:
         """Send events with ids of `prefix` and a number; return the ids."""
-        events = [
-            qflow.Event(name, data=data, id=f"{prefix}-{name[5:]}-{n}") for n in range(count)
-        ]
+        events = [qflow.Event(name, data=data, id=f"{prefix}-{name[5:]}-{n}") for n in range(count)]
         return self.app.send(events)
 
     def run_of(self, function: str, event: str) -> str:

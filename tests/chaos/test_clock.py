@@ -27,7 +27,11 @@ def skewed(folder: Path, hours: int, scene: Scene) -> dict[str, str]:
     if shutil.which("faketime"):
         asked = ["faketime", "-f", "+0", "printenv", "LD_PRELOAD"]
         library = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-        return {"LD_PRELOAD": library, "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        return {
+            "LD_PRELOAD": library,
+            "FAKETIME": f"{hours:+d}h",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
     site = folder / f"site{hours}"
     site.mkdir(exist_ok=True)
     (site / "sitecustomize.py").write_text(PATCH.format(offset=hours * HOUR_S))

@@ -43,7 +43,7 @@ class CutOff:
 @pytest.mark.parametrize("function", ["hold", "ahold"])
 @pytest.mark.parametrize("fault", [Frozen, CutOff])
 def test_late_commit_is_refused_and_the_worker_goes_on(
-    scene: Scene, fault: type[Frozen] | type[CutOff], function: str
+    scene: Scene, fault: type[Frozen | CutOff], function: str
 ) -> None:
     with timed(f"{fault.__name__} {function}"), Proxy(scene.server.port) as proxy:
         scene.start_all("router", "scheduler")

@@ -90,7 +90,9 @@ def test_replies_are_lost(scene: Scene, lose: float) -> None:
         figures.update(lost=proxy.lost, exchanges=proxy.exchanges, repeats=repeats)
         figures.update(fenced=scene.counter("fenced"), deaths=scene.counter("deaths"))
         assert proxy.lost > 50
-        assert scene.counter("deaths") == 0, "the replies of a living worker were lost, not the worker"
+        assert scene.counter("deaths") == 0, (
+            "the replies of a living worker were lost, not the worker"
+        )
         scene.check_quiet()
 
 

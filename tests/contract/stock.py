@@ -17,7 +17,9 @@ CLASSES = ("rq.Worker", "rq.SimpleWorker")
 
 
 @contextmanager
-def stock_worker(world: World, kind: str = CLASSES[0], *more: str) -> Iterator[subprocess.Popen[bytes]]:
+def stock_worker(
+    world: World, kind: str = CLASSES[0], *more: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run `rq worker` in the world's folder until the end of the block."""
     log = world.folder / f"{kind}.log"
     with log.open("wb") as output:

@@ -56,7 +56,10 @@ def test_every_page(world: World, client: Client, browser: Any, go_on: threading
             step.run("bad", bad)
 
     world.worker()
-    runs = {kind: world.run_of(world.send("go", {"kind": kind}), "shown") for kind in ("wait", "sleep", "bad")}
+    runs = {
+        kind: world.run_of(world.send("go", {"kind": kind}), "shown")
+        for kind in ("wait", "sleep", "bad")
+    }
     world.until_status(runs["sleep"], "waiting")
     failed = world.until_status(runs["bad"], "failed")
     world.until(lambda: client.keys(f"rq:execution:{runs['wait']}-*"), "its execution")
@@ -85,7 +88,9 @@ def test_every_page(world: World, client: Client, browser: Any, go_on: threading
     world.until_status(runs["wait"], "completed")
 
 
-def test_requeueing_a_failed_attempt_changes_nothing(world: World, client: Client, browser: Any) -> None:
+def test_requeueing_a_failed_attempt_changes_nothing(
+    world: World, client: Client, browser: Any
+) -> None:
     ran = []
 
     @world.app.function("shown", trigger="go", retries=0)

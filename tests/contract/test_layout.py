@@ -149,7 +149,7 @@ def test_a_running_job_its_worker_and_its_execution(
             "wip": client.type(executions),
             "worker": client.hgetall(worker),
             "execution": client.hgetall(execution),
-            "registry": client.zcard(f"rq:executions:{own.split(':')[-1]}"),
+            "registry": client.zcard(f"rq:executions:{own.rsplit(':', maxsplit=1)[-1]}"),
         }
 
     try:
@@ -190,7 +190,7 @@ def test_names_of_keys(world: World, client: Client) -> None:
     assert FailedJobRegistry(queue=queue).key == keys.failed
     assert Result.get_key("x") == keys.results("x")
     assert ExecutionRegistry("x", client).key == keys.executions("x")
-    assert REDIS_WORKER_KEYS == keys.rq_workers
+    assert keys.rq_workers == REDIS_WORKER_KEYS
     assert WORKERS_BY_QUEUE_KEY % name == keys.rq_queue_workers
     assert Scheduler.scheduled_jobs_key == Keys("qflow").scheduled
     assert RQ == "rq"

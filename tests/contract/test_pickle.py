@@ -20,7 +20,9 @@ LOADS = re.compile(
 PACKAGE = Path(qflow.__file__).parent
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
+)
 def test_nothing_is_unpickled(path: Path) -> None:
     found = LOADS.findall(path.read_text())
     assert not found, f"{path} loads what may come from Redis: {found}"

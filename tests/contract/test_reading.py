@@ -81,7 +81,9 @@ def test_a_started_job_and_its_worker(world: World, client: Client, gate: Gate) 
 
         def waiting() -> list[str]:
             found = registry.get_job_ids(cleanup=False)
-            return [id_ for id_ in found if Job.fetch(id_, connection=client).description == "read/wait"]
+            return [
+                id_ for id_ in found if Job.fetch(id_, connection=client).description == "read/wait"
+            ]
 
         (job_id,) = world.until(waiting, "the step's job to be started")
         job = Job.fetch(job_id, connection=client)
@@ -89,7 +91,9 @@ def test_a_started_job_and_its_worker(world: World, client: Client, gate: Gate) 
         assert job.worker_name == running.name
         assert 0 <= seconds_ago(job.started_at) < 20
         assert job.is_started and job in registry
-        world.until(lambda: worker_of(world, client).get_current_job_id() == job_id, "its execution")
+        world.until(
+            lambda: worker_of(world, client).get_current_job_id() == job_id, "its execution"
+        )
         worker = worker_of(world, client)
         assert worker.name == running.name
         assert worker.get_state() == "busy"

@@ -91,7 +91,9 @@ def test_whole_runs(published: World, client: Client, kind: str) -> None:
     with stock_worker(world, kind):
         runs = {name: world.ended(event, name, 40) for name in (*OUTPUTS, "hopeless")}
         world.until(
-            lambda: StartedJobRegistry(world.keys.queue_name, client).get_job_ids(cleanup=False) == [],
+            lambda: (
+                StartedJobRegistry(world.keys.queue_name, client).get_job_ids(cleanup=False) == []
+            ),
             "RQ to be done with the last job",
         )
     for name, output in OUTPUTS.items():
@@ -122,7 +124,9 @@ def test_each_job_executes_one_step(published: World) -> None:
     assert len(workers) == len(set(workers)) == 3
 
 
-@pytest.mark.leaves_keys("what RQ noted of a job whose RQ worker was killed; RQ's clean-up sees to it")
+@pytest.mark.leaves_keys(
+    "what RQ noted of a job whose RQ worker was killed; RQ's clean-up sees to it"
+)
 @pytest.mark.world(lease="1s")
 @pytest.mark.parametrize("kind", CLASSES)
 def test_killed_in_the_middle_of_a_step(published: World, kind: str) -> None:

@@ -45,7 +45,7 @@ def test_frames_of_qflow_are_left_out_of_groups_and_contexts() -> None:
     def group() -> None:
         try:
             codec.decode("")
-        except Exception:  # noqa: BLE001
+        except Exception:
             raise BaseExceptionGroup("two", [caught(fail), ValueError("x")])  # noqa: B904
 
     text = str(encode_error(caught(group))["traceback"])

@@ -43,7 +43,10 @@ def test_json_as_it_comes(data: str) -> None:
 
 
 def test_a_foreign_tag_instantiates_nothing() -> None:
-    data = {"evil": {"$qflow": "dataclass", "c": "os:system", "v": {}}, "when": {"$qflow": "date", "v": "2026-01-02"}}
+    data = {
+        "evil": {"$qflow": "dataclass", "c": "os:system", "v": {}},
+        "when": {"$qflow": "date", "v": "2026-01-02"},
+    }
     event = from_text(accepted(name="n", data=json.dumps(data)).text)
     assert event.data["evil"] == data["evil"]
     assert str(event.data["when"]) == "2026-01-02"
@@ -53,10 +56,14 @@ NAMES = st.sampled_from([b"name", b"data", b"id", b"ts", b"v", b"enc", b"other"]
 VALUES = st.one_of(
     st.binary(max_size=40),
     st.text(max_size=20).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.sampled_from([b"msgpack", b"json", b"{}", b"a/b", b"1700000000000", b"-1", b"[]", b"\x81\xa1a\x01"]),
+    st.sampled_from(
+        [b"msgpack", b"json", b"{}", b"a/b", b"1700000000000", b"-1", b"[]", b"\x81\xa1a\x01"]
+    ),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        ),
         max_leaves=6,
     ).map(lambda value: json.dumps(value).encode()),
 )

@@ -40,7 +40,9 @@ class Lab:
 
     # -- to a run
 
-    def publish(self, *functions: str, publisher: str = "app:workers", crons: tuple[str, ...] = ()) -> int:
+    def publish(
+        self, *functions: str, publisher: str = "app:workers", crons: tuple[str, ...] = ()
+    ) -> int:
         """Publish functions; return what the script says."""
         specs = [{"id": fn, "app": "app", "version": "v1", "triggers": []} for fn in functions]
         return int(self(directory.publish(self.keys, publisher, specs, crons)))
@@ -140,7 +142,10 @@ class Lab:
 
     def hash(self, key: str, *, lossy: bool = False) -> dict[str, str]:
         """A hash as text."""
-        flat = [raw.decode("utf-8", "replace" if lossy else "strict") for raw in self.redis.call("HGETALL", key)]
+        flat = [
+            raw.decode("utf-8", "replace" if lossy else "strict")
+            for raw in self.redis.call("HGETALL", key)
+        ]
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def queue(self) -> list[str]:

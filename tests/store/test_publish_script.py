@@ -34,12 +34,17 @@ def test_nothing_is_a_publication_too(lab: Lab) -> None:
 
 def test_schedules_follow_their_functions(lab: Lab) -> None:
     lab.publish("a", "b", crons=("a|* * * * *|UTC", "b|@hourly|UTC"))
-    handled = {member: lab.redis.call("ZSCORE", lab.keys.cron, member) for member in lab.members(lab.keys.cron)}
+    handled = {
+        member: lab.redis.call("ZSCORE", lab.keys.cron, member)
+        for member in lab.members(lab.keys.cron)
+    }
     assert set(handled) == {"a|* * * * *|UTC", "b|@hourly|UTC"}
     lab.redis.call("ZADD", lab.keys.cron, 5, "b|@hourly|UTC")
     assert lab.publish("a", "b", crons=("a|0 * * * *|UTC", "b|@hourly|UTC")) == 1
     assert set(lab.members(lab.keys.cron)) == {"a|0 * * * *|UTC", "b|@hourly|UTC"}
-    assert lab.redis.call("ZSCORE", lab.keys.cron, "b|@hourly|UTC") == b"5", "it goes on where it was"
+    assert lab.redis.call("ZSCORE", lab.keys.cron, "b|@hourly|UTC") == b"5", (
+        "it goes on where it was"
+    )
     lab.publish("a")
     assert lab.members(lab.keys.cron) == []
 

@@ -54,7 +54,11 @@ def test_a_dead_worker(lab: Lab) -> None:
     assert lab.redis.call("XLEN", lab.keys.results(job)) == 1
     assert 0 < lab.ttl(lab.keys.results(job)) <= TTL_S
     assert lab.job(held, again)["description"] == f"{FN}/send it"
-    forgotten = (lab.keys.lanes("w1"), lab.keys.rq_worker("w1"), lab.keys.rq_worker_executions("w1"))
+    forgotten = (
+        lab.keys.lanes("w1"),
+        lab.keys.rq_worker("w1"),
+        lab.keys.rq_worker_executions("w1"),
+    )
     assert lab.redis.call("EXISTS", *forgotten) == 0
     assert lab.members(lab.keys.leases) == [] == lab.members(lab.keys.wip)
     assert lab.redis.call("SCARD", lab.keys.rq_workers) == 0

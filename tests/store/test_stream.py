@@ -39,7 +39,9 @@ def test_taken_over_from_a_dead_router(lab: Lab) -> None:
     read = stream.read(lab.redis, lab.keys, "r1", 10, 10)
     assert stream.reclaim(lab.redis, lab.keys, "r2", 60_000, 10) == [], "not idle for long enough"
     assert stream.reclaim(lab.redis, lab.keys, "r2", 0, 10) == read
-    assert {entry[1] for entry in lab.redis.call("XPENDING", lab.keys.events, stream.GROUP, "-", "+", 9)} == {b"r2"}
+    assert {
+        entry[1] for entry in lab.redis.call("XPENDING", lab.keys.events, stream.GROUP, "-", "+", 9)
+    } == {b"r2"}
 
 
 def test_entries_deleted_by_hand_are_passed_over(lab: Lab) -> None:

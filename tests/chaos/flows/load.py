@@ -110,7 +110,8 @@ def poison(event: Event, step: SyncStep, run: Run) -> str:
     try:
         step.run("kill", kill, run.id)
     except qflow.StepError as error:
-        return step.run("caught", lambda: error.name)
+        name = error.name
+        return step.run("caught", lambda: name)
     return "survived"
 
 
