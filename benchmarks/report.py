@@ -50,14 +50,14 @@ def show(rounds: Rounds) -> str:
 
 
 def _rates(chains: Rounds) -> Iterator[str]:
-    yield f"{'durable steps':<26}{'steps/s':>9}   {'lowest … highest':>17}   Redis busy"
+    yield f"{'durable steps':<26}{'steps/s':>9}   {'lowest … highest':>17}   Redis busy   foreign CPU"
     for name, found in chains.items():
         rates = [one["steps_per_s"] for one in found]
         middle = medians(found)
         spread = f"{min(rates):,.0f} … {max(rates):,.0f}"
         yield (
             f"{name:<26}{middle['steps_per_s']:>9,.0f}   {spread:>17}"
-            f"   {middle['redis_share']:>9.0%}"
+            f"   {middle['redis_share']:>10.0%}   {middle['foreign_share']:>11.0%}"
         )
 
 

@@ -102,6 +102,13 @@ def cpu_s(processes: Iterable[Process]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def machine_s() -> float:
+    """Return the CPU seconds that this machine was busy so far, for whomever."""
+    fields = Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+    user, nice, system, _idle, _wait, hard, soft, steal = map(int, fields)
+    return (user + nice + system + hard + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
 def info(redis: Redis, *sections: str) -> dict[str, Any]:
     """Return sections of Redis's INFO: numbers as floats, the rest as text."""
     found: dict[str, Any] = {}

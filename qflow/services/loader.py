@@ -33,6 +33,7 @@ def load(path: str, *, lenient: bool = False) -> tuple[dict[str, Function[Any]],
         )
     sys.path.insert(0, str(folder.parent))  # first, whatever else has a package of that name
     apps: list[App] = []
+    left_out: ModuleNotFoundError | None = None
     for name in sorted(_modules(folder)):
         try:
             module = _import(name, folder)
@@ -41,11 +42,14 @@ def load(path: str, *, lenient: bool = False) -> tuple[dict[str, Function[Any]],
             if not lenient or missing in ("", folder.name):
                 raise
             emit("module.skipped", module=name, missing=missing)
+            left_out = left_out or error
             continue
         _check_origin(module, folder)
         apps += [
             value for value in vars(module).values() if isinstance(value, App) and value not in apps
         ]
+    if left_out is not None and not any(app.functions for app in apps):
+        raise left_out
     functions: dict[str, Function[Any]] = {}
     for app in apps:
         for function in app.functions.values():

@@ -61,7 +61,8 @@ def test_gather_that_returns_exceptions(world: World) -> None:
     world.worker()
     run = world.outcome("many", "go")
     assert run.output == ["NonRetriableError", "flaky"]
-    assert [fields["status"] for fields in world.emitted("run.ended")] == ["completed"]
+    ended = world.until(lambda: world.emitted("run.ended"))  # told after it is written
+    assert [fields["status"] for fields in ended] == ["completed"]
     assert world.counter("fenced") == 0
 
 
@@ -100,7 +101,8 @@ def test_task_group_unwound_by_a_retry(world: World) -> None:
     run = world.outcome("many", "go")
     assert run.output == "flakyother"
     assert run.fields["attempt"] == "0"
-    assert [fields["status"] for fields in world.emitted("run.ended")] == ["completed"]
+    ended = world.until(lambda: world.emitted("run.ended"))  # told after it is written
+    assert [fields["status"] for fields in ended] == ["completed"]
 
 
 def test_timeout_around_a_step(world: World) -> None:

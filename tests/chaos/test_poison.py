@@ -41,6 +41,7 @@ def _replace_the_dead(scene: Scene, total: int) -> int:
 
 
 def _check_poison(scene: Scene) -> None:
+    assert not scene.runs("poison", "failed"), list(scene.reports(scene.runs("poison", "failed")))
     (poison,) = scene.reports(scene.runs("poison"))
     assert poison.output == "WorkerDied", "the handler could not catch what became of its step"
     assert poison.executions == {"s0": 1, "kill": 3}, "what was done before it was done again"

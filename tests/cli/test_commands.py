@@ -110,7 +110,14 @@ def test_completion_knows_commands_and_options() -> None:
     assert "plain,completed" in complete("qflow runs list --status c", 4)
 
 
-def test_bench_away_from_the_repository_says_so(qflow: Command) -> None:
+def test_bench_away_from_the_repository_says_so(
+    qflow: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    elsewhere = [entry for entry in sys.path if entry and Path(entry).resolve() != ROOT]
+    monkeypatch.setattr(sys, "path", elsewhere)
+    monkeypatch.delitem(sys.modules, "benchmarks", raising=False)
+    monkeypatch.delitem(sys.modules, "benchmarks.run", raising=False)
     said = qflow("bench", "--anything")
     assert said.code == 1
     assert "repository" in said.err
