@@ -91,4 +91,4 @@ def test_a_handler_that_swallows_everything(world: World) -> None:
     world.worker()
     run = world.outcome("greedy", "go")
     assert run.output == "slept"
-    assert len(world.emitted("run.ended")) == 1
+    assert len(world.until(lambda: world.emitted("run.ended"))) == 1

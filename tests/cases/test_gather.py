@@ -41,7 +41,7 @@ def test_gather_with_a_retry(world: World) -> None:
     assert run.output == ["a", "flaky", "b"]
     assert sorted(ran) == ["a", "b"]
     assert flaky.ran == 2
-    assert len(world.emitted("run.ended")) == 1
+    assert len(world.until(lambda: world.emitted("run.ended"))) == 1
 
 
 def test_gather_that_returns_exceptions(world: World) -> None:

@@ -64,7 +64,7 @@ def test_uncaught_fails_the_run_at_once(world: World) -> None:
     assert run.error["step"] == "primary"
     assert "in unreachable" in run.error["traceback"]
     assert len(entered) == 2, "the handler is not tried again for a step that has failed"
-    assert world.emitted("run.ended")[0]["status"] == "failed"
+    assert world.until(lambda: world.emitted("run.ended"))[0]["status"] == "failed"
 
 
 def test_handler_code_has_a_budget_of_its_own(world: World) -> None:

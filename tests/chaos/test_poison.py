@@ -5,23 +5,40 @@ from __future__ import annotations
 from chaos.scene import Scene, timed
 
 
+INNOCENT = {"hold": 6, "flow": 20}
+
+
 def test_step_that_kills_its_worker(scene: Scene) -> None:
     with timed("poison") as figures:
-        scene.start_all("router", "scheduler", "worker")
-        scene.send("load/hold", 6, seconds=2.5)
-        scene.send("load/poison")
-        scene.send("load/deadly")
-        scene.send("load/flow", 20)
-        total = 6 + 1 + 1 + 20
-        deaths = _replace_the_dead(scene, total)
-        figures.update(deaths=deaths)
-        assert deaths >= 3
-        _check_poison(scene)
+        figures.update(deaths=_run_among_others(scene, "poison"))
+        (poison,) = scene.reports(scene.runs("poison"))
+        assert poison.output == "WorkerDied", "the handler could not catch its step's end"
+        assert poison.executions == {"s0": 1, "kill": 3}
+        (failed,) = [entry for entry in poison.told("step") if not entry["ok"]]
+        assert (failed["id"], failed["a"]) == ("kill", 3)
+        assert [died["step"] for died in poison.told("died")] == ["kill"] * 3
+        scene.check_quiet()
+
+
+def test_handler_that_kills_its_worker(scene: Scene) -> None:
+    with timed("deadly handler") as figures:
+        figures.update(deaths=_run_among_others(scene, "deadly"))
         (deadly,) = scene.reports(scene.runs("deadly", "failed"))
         assert "WorkerDied" in deadly.fields["error"]
         assert deadly.executions["kill"] == 3
-        scene.check_load({"flow": 20, "hold": 6})
         scene.check_quiet()
+
+
+def _run_among_others(scene: Scene, function: str) -> int:
+    """Run a deadly function beside long and short innocent ones; return how many workers died."""
+    scene.start_all("router", "scheduler", "worker")
+    scene.send("load/hold", INNOCENT["hold"], seconds=2.5)
+    scene.send(f"load/{function}")
+    scene.send("load/flow", INNOCENT["flow"])
+    deaths = _replace_the_dead(scene, 1 + sum(INNOCENT.values()))
+    assert deaths == 3
+    scene.check_load(INNOCENT)
+    return deaths
 
 
 def _replace_the_dead(scene: Scene, total: int) -> int:
@@ -38,13 +55,3 @@ def _replace_the_dead(scene: Scene, total: int) -> int:
 
     scene.until(ended, "all runs to end")
     return sum(p.exit_code == -9 for p in scene.qflow.processes)
-
-
-def _check_poison(scene: Scene) -> None:
-    assert not scene.runs("poison", "failed"), list(scene.reports(scene.runs("poison", "failed")))
-    (poison,) = scene.reports(scene.runs("poison"))
-    assert poison.output == "WorkerDied", "the handler could not catch what became of its step"
-    assert poison.executions == {"s0": 1, "kill": 3}, "what was done before it was done again"
-    (failed,) = [entry for entry in poison.told("step") if not entry["ok"]]
-    assert (failed["id"], failed["a"]) == ("kill", 3)
-    assert [died["step"] for died in poison.told("died")] == ["kill"] * 3

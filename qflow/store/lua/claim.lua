@@ -1,5 +1,7 @@
 -- Take up to `count` jobs from the queue for a worker, each with its run's state and finished steps.
 -- A job id that no longer is its run's current job (a duplicate, a leftover) is dropped and counted.
+-- A job whose worker died is a suspect until it ends: a worker takes one of them at a time, so that
+-- those who died together with a job that kills its worker are not with it every time.
 -- KEYS: queue wake leases lanes wip scheduled
 -- ARGV: ns rq worker count wip_ttl
 -- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, the indexes of the runs' status
@@ -13,6 +15,14 @@ if not first then return {} end
 -- include: clock
 -- include: index
 -- include: wake
+local skipped = {}
+local function holds_suspect()
+  for _, run in ipairs(redis.call('SMEMBERS', lanes_key)) do
+    local lane = redis.call('HGET', ns .. ':run:' .. run, 'lane') or ''
+    if string.match(lane, '^s|%d+|%d+|[1-9]') then return true end
+  end
+  return false
+end
 local function take(id)
   local run = string.sub(id, 1, 26)
   local run_key = ns .. ':run:' .. run
@@ -26,6 +36,10 @@ local function take(id)
       redis.call('HSET', job, 'status', 'canceled')
       if redis.call('TTL', job) == -1 then redis.call('EXPIRE', job, wip_ttl) end
     end
+    return nil
+  end
+  if string.match(counts, '|[1-9]') and holds_suspect() then
+    skipped[#skipped + 1] = id
     return nil
   end
   local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
@@ -49,9 +63,10 @@ local id = first
 while id do
   local job = take(id)
   if job then taken[#taken + 1] = job end
-  if #taken >= tonumber(count) then break end
+  if #taken >= tonumber(count) or #skipped >= 32 then break end
   id = redis.call('LPOP', queue_key)
 end
 local left = redis.call('LLEN', queue_key)
+for i = #skipped, 1, -1 do redis.call('LPUSH', queue_key, skipped[i]) end
 if left > 0 and redis.call('LLEN', wake_key) == 0 then wake_workers(wake_key, left) end
 return taken
