@@ -55,6 +55,7 @@ def test_a_step_in_flight_ends_and_another_worker_goes_on(gated: World, gate: Ga
     run = gated.run_of(gated.send("go"), "gated")
     assert gate.entered.wait(10)
     first.stop.set()
+    gated.until(lambda: first.worker._draining, "it to drain")
     gate.open.set()
     assert first.join() is True
     given_back = gated.look(run)

@@ -69,8 +69,7 @@ def test_apps_do_not_remove_each_others_functions(world: World) -> None:
     one, two = world.make_app("one"), world.make_app("two")
     one.function("a", trigger="go")(lambda: "a")
     two.function("b", trigger="go")(lambda: "b")
-    world.worker(one)
-    world.worker(two)
+    world.worker(one, two)
     world.publish(one)
     event = world.send("go")
     assert world.ended(event, "a").output == "a"

@@ -38,7 +38,7 @@ def test_it_ends_on_time(napping: World) -> None:
             told = run.told("step")
             assert told[0]["id"] == "nap"
             late = told[0]["s"] - int(run.fields["started"]) - 200
-            assert late >= 0
+            assert late > -100, "by the worker's idea of Redis's clock"
             lates.append(late)
     assert statistics.median(lates) < 250, lates
 

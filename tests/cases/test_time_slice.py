@@ -10,7 +10,7 @@ from cases.world import World
 
 from qflow import Step, SyncStep
 
-STEPS = 12
+STEPS = 40
 
 
 @pytest.mark.world(slots=1, time_slice="100ms")
@@ -32,14 +32,17 @@ def test_runs_take_turns_and_change_workers(world: World) -> None:
             await step.run(f"s{n}", work, run.id)
 
     world.worker()
+    event = world.send("go")
+    runs = [world.run_of(event, name) for name in ("long", "along")]
+
+    def claims(run: str) -> list[str]:
+        return [told["w"] for told in world.look(run).told("claim")]
+
+    world.until(lambda: all(len(claims(run)) > 1 for run in runs), "both to have taken turns")
     world.worker()
-    events = [world.send("go") for _ in range(3)]
-    runs = [world.ended(event, name) for event in events for name in ("long", "along")]
-    assert [run.status for run in runs] == ["completed"] * 6
-    assert ran == {run.id: STEPS for run in runs}
-    claims = {run.id: [told["w"] for told in run.told("claim")] for run in runs}
-    assert any(len(workers) > 1 for workers in claims.values()), "somebody gave way"
-    assert any(len(set(workers)) == 2 for workers in claims.values()), "somebody changed places"
+    world.until(lambda: any(len(set(claims(run))) == 2 for run in runs), "one to change places")
+    ended = [world.until_status(run, "completed") for run in runs]
+    assert ran == {run.id: STEPS for run in ended}
     assert world.counter("fenced") == world.counter("deaths") == 0
 
 
@@ -47,7 +50,7 @@ def test_runs_take_turns_and_change_workers(world: World) -> None:
 def test_no_turn_is_taken_while_there_is_room(world: World) -> None:
     @world.app.function("long", trigger="go")
     def long(step: SyncStep) -> None:
-        for n in range(STEPS):
+        for n in range(12):
             step.run(f"s{n}", time.sleep, 0.02)
 
     world.worker()

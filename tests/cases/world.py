@@ -29,7 +29,7 @@ from qflow.store.redis import Redis
 T = TypeVar("T")
 
 ROOT = str(Path(qflow.__file__).resolve().parents[1])
-DEADLINE_S = 15.0
+DEADLINE_S = float(os.environ.get("D", "15"))
 FAST = qflow.Backoff(base="20ms", factor=1, max="20ms", jitter=False)
 """Retries that a test can wait for."""
 
@@ -73,6 +73,7 @@ class Running:
     ) -> None:
         self.name = name
         self.stop = stop
+        self.worker: Any = None
         self.result: Any = None
         self.error: BaseException | None = None
         self._work = work
@@ -169,6 +170,7 @@ class World:
         chosen = Settings(**{**vars(self.settings), **settings})
         worker = Worker(redis, keys, functions, worker_options(chosen), logs.run_logger)
         running = Running(worker.name, worker.run, threading.Event())
+        running.worker = worker
         self._running.append(running)
         self.until(
             lambda: self.redis.call("ZSCORE", keys.leases, worker.name), "the worker's lease"

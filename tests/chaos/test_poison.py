@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chaos.scene import Scene, timed
 
-
 INNOCENT = {"hold": 6, "flow": 20}
 
 

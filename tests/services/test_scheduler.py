@@ -52,8 +52,10 @@ def test_another_takes_over_at_once_when_the_leader_stops(quiet: World) -> None:
     world = quiet
     made = [scheduler(world) for _ in range(2)]
     running = world.run_services(made)
-    first = world.until(lambda: leader(world), "a leader")
-    leading = running[[each.name for each in made].index(first)]
+    names = [each.name for each in made]
+    world.until(lambda: leader(world) in names, "a leader")
+    first = leader(world)
+    leading = running[names.index(first)]
     world.stop([leading])
     second = world.until(lambda: leader(world) != first and leader(world), "another leader", 5)
     assert second in [each.name for each in made]
@@ -95,7 +97,7 @@ def test_right_after_it_gained_the_lead(quiet: World) -> None:
     world = quiet
     world.worker()
     world.run_services([scheduler(world)])
-    world.until(lambda: leader(world), "a leader")
+    world.until(lambda: world.emitted("leader.gained")[-1]["name"] == leader(world), "a leader")
     run = world.ended(world.send("nap", {"s": 0.05}), "nap")
     late = int(run.fields["ended"]) - int(run.fields["started"]) - 150
     assert late < 700, "it listens for timers from the first moment"
