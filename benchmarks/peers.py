@@ -90,7 +90,8 @@ def versions() -> dict[str, str]:
     shown = subprocess.run(
         [install() / "python", "-c", code, *names], capture_output=True, text=True, check=True
     )
-    return dict(line.split() for line in shown.stdout.splitlines())
+    found = dict(line.split() for line in shown.stdout.splitlines())
+    return {"redis-py" if name == "redis" else name: found[name] for name in found}
 
 
 def measure(server: RedisServer, peer: Peer, tasks: int = 0) -> dict[str, float]:

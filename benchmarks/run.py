@@ -81,6 +81,6 @@ def _setting(server: RedisServer, *, with_peers: bool) -> dict[str, object]:
         "at": time.strftime("%Y-%m-%d %H:%M"),
         "cores": os.cpu_count() or 0,
         "python": platform.python_version(),
-        "redis": version,
+        "redis-server": version,
         **(peers.versions() if with_peers else {}),
     }

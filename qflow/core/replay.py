@@ -16,7 +16,7 @@ from typing import Any, Final, get_type_hints
 
 from qflow.core import codec
 from qflow.core.ids import StepIds
-from qflow.core.memo import Memo, error_text, value_text
+from qflow.core.memo import MAX_RESULT_BYTES, Memo, error_text, value_text
 from qflow.core.outcome import (
     Again,
     Answer,
@@ -107,6 +107,11 @@ class Frame:
 
     def run(self, call: StepCall) -> Effects:
         """Give a step's value: from memory, or by executing it; raise StepError if it failed."""
+        if not callable(call.fn):
+            raise UsageError(
+                f"step {call.id!r} needs a function to call, not {type(call.fn).__name__}: pass it "
+                f"and its arguments apart, as in step.run({call.id!r}, fn, argument)"
+            )
         step = self._begin(call.id)
         if step in self._memo:
             self._pass_by()
@@ -158,8 +163,11 @@ class Frame:
         """Say what follows from the handler's return or error."""
         if isinstance(answer, Returned):
             try:
-                return Complete(codec.encode(answer.value, "the value that the handler returned"))
-            except CodecError as problem:
+                what = "the value that the handler returned"
+                output = codec.encode(answer.value, what)
+                codec.check_size(output, MAX_RESULT_BYTES, what)
+                return Complete(output)
+            except (CodecError, LimitError) as problem:
                 answer = Raised(problem, answer.started_ms, answer.ended_ms)
         assert isinstance(answer, Raised)
         error = answer.error

@@ -101,9 +101,15 @@ def decide(
     error: BaseException, failures: int, policy: Policy, *, seed: str, now_ms: int
 ) -> TryAgain | GiveUp:
     """Decide what follows the `failures`-th failure (1 for the first) with `error`."""
-    if isinstance(error, _HOPELESS) or failures > policy.retries:
+    if _is_hopeless(error) or failures > policy.retries:
         return GiveUp()
     if isinstance(error, RetryAfterError):
         due = until_ms(error.after, now_ms, "RetryAfterError(after=)")
         return TryAgain(max(0, due - now_ms))
     return TryAgain(delay_ms(policy.backoff, failures, seed))
+
+
+def _is_hopeless(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):  # a TaskGroup's: what failed in it fails again
+        return any(_is_hopeless(part) for part in error.exceptions)
+    return isinstance(error, _HOPELESS)

@@ -20,7 +20,7 @@ from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
 from qflow.engine.session import Session
 from qflow.engine.threads import Threads
-from qflow.errors import RedisError, StepTimeout, Suspend
+from qflow.errors import RedisError, StepTimeout, Suspend, UsageError
 from qflow.store.script import Call
 
 _PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple))
@@ -52,9 +52,15 @@ class Line:
         self._engine = engine
         self._session = session
         self._lock = threading.Lock()
+        self._thread = threading.get_ident()
 
     def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
+        if threading.get_ident() != self._thread and not inside_step.get():
+            raise UsageError(
+                "a step of a sync handler was called on another thread: call steps from the handler "
+                "itself, or make it async and use asyncio.gather"
+            )
         answer: Answer = None
         try:
             while True:

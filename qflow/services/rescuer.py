@@ -7,6 +7,8 @@ Emits: worker.died.
 
 from __future__ import annotations
 
+import time
+
 from qflow import crashpoints
 from qflow.services.service import Service
 from qflow.store import lease
@@ -26,11 +28,24 @@ class Rescuer(Service):
         self._redis = redis
         self._keys = keys
         self._ttl_s = ttl_s
+        self._lease_s = lease_ms / 1000
         self._interval_s = min(1.0, lease_ms / 4000)
+        self._last = 0.0
+        self._spared_until = 0.0
 
     def tick(self) -> float:
-        """Rescue what dead workers held."""
+        """Rescue what dead workers held.
+
+        After a gap in its own looks it waits a lease first: what kept it from Redis may have kept
+        the workers too, and they are not dead for that.
+        """
         seconds, micros = self._redis.call("TIME")
+        now_s = time.monotonic()
+        if self._last and now_s - self._last > self._interval_s + self._lease_s / 2:
+            self._spared_until = now_s + self._lease_s
+        self._last = now_s
+        if now_s < self._spared_until:
+            return self._interval_s
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         for worker in lease.lapsed(self._redis, self._keys, now_ms):
             crashpoints.reach("rescuer.before")

@@ -111,6 +111,7 @@ class Worker:
         reply = run(self._redis, self._claim_call(free))
         crashpoints.reach("worker.claimed")
         if reply == -1:
+            emit("worker.lapsed", worker=self.name)
             self._beat(first=True)
             return
         for raw in reply:
@@ -173,14 +174,26 @@ class Worker:
         self._release_orphans({run_id.decode() for run_id in held})
 
     def _release_orphans(self, held: set[str]) -> None:
-        """Give back runs held in this worker's name that it knows nothing of (a lost reply)."""
-        orphans = held - self.slots.placed - self.slots.active.keys()
-        lasting = orphans & self._orphans
-        self._orphans = orphans - lasting
+        """Give back runs held in this worker's name that it knows nothing of (a lost reply).
+
+        Those that two beats in a row found so, under the same token: a claim may be on its way.
+        """
+        orphans = sorted(held - self.slots.placed - self.slots.active.keys())
+        if not orphans:
+            self._orphans = set()
+            return
+        commands = [("HGET", self._keys.run(run_id), "lane") for run_id in orphans]
+        found = {
+            f"{run_id}:{raw.split(b'|')[1].decode()}"
+            for run_id, raw in zip(orphans, self._redis.pipeline(commands), strict=True)
+            if raw
+        }
+        lasting = found & self._orphans
+        self._orphans = found - lasting
         ttl_s = self._options.ttl_s
         calls = [
-            lease.rescue(self._keys, self.name, ttl_s, leaving=True, only=run_id)
-            for run_id in lasting
+            lease.rescue(self._keys, self.name, ttl_s, leaving=True, only=orphan)
+            for orphan in lasting
         ]
         if calls:  # in one round trip: the next beat must not wait for many
             run_all(self._redis, calls)

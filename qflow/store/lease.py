@@ -51,7 +51,7 @@ def beat(
 
 
 def rescue(keys: Keys, worker: str, ttl_s: int, *, leaving: bool, only: str = "") -> Call:
-    """Return the jobs of a dead (or leaving) worker to the queue."""
+    """Return the jobs of a dead (or leaving) worker to the queue; `only` one, as run:token."""
     died = "" if leaving else failure.packed(f"its worker {worker} died")
     return Call(
         "rescue",

@@ -89,3 +89,31 @@ def test_a_handler_that_kills_right_after_a_sleep_fails_its_run(world: World) ->
     run, killed = until_ended(world, source)
     assert run.error["name"] == "WorkerDied"
     assert killed <= 6
+
+
+def test_what_ran_beside_it_is_not_failed_with_it(world: World) -> None:
+    source = """
+    import time
+
+    @app.function("poison", trigger="go", retries=0)
+    def poison(step):
+        time.sleep(0.1)
+        step.run("poison", die)
+
+    @app.function("innocent", trigger="go", retries=0)
+    def innocent(step):
+        return step.run("long", lambda: time.sleep(0.8) or "done")
+    """
+    child = world.spawn_worker(HEAD + source)
+    event = world.send("go")
+    runs = [world.run_of(event, name) for name in ("poison", "innocent")]
+
+    def ended() -> bool:
+        nonlocal child
+        if child.poll() is not None:
+            child = world.spawn("run_worker")
+        return all("ended" in world.look(run).fields for run in runs)
+
+    world.until(ended, "both to end", 60)
+    assert world.look(runs[0]).error["name"] == "WorkerDied"
+    assert world.look(runs[1]).output == "done"

@@ -27,6 +27,7 @@ def napping(world: World) -> World:
     return world
 
 
+@pytest.mark.serial
 def test_it_ends_on_time(napping: World) -> None:
     napping.worker()
     lates = []

@@ -29,7 +29,7 @@ from qflow.store.redis import Redis
 T = TypeVar("T")
 
 ROOT = str(Path(qflow.__file__).resolve().parents[1])
-DEADLINE_S = float(os.environ.get("D", "15"))
+DEADLINE_S = 15.0
 FAST = qflow.Backoff(base="20ms", factor=1, max="20ms", jitter=False)
 """Retries that a test can wait for."""
 

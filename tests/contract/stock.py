@@ -36,8 +36,9 @@ def stock_worker(
         )  # fmt: skip
     try:
         yield child
-        child.terminate()
-        child.wait(10)
+        if child.poll() is None:
+            child.terminate()
+            child.wait(10)
     finally:
         kill(child)
 

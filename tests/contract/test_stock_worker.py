@@ -115,6 +115,16 @@ def test_whole_runs(published: World, client: Client, kind: str) -> None:
     assert world.redis.call("ZCARD", world.keys.leases) == 0
 
 
+def test_in_burst_mode(published: World) -> None:
+    world = published
+    event = world.send("go")
+    runs = [world.run_of(event, name) for name in ("chain", "plain")]
+    with stock_worker(world, "rq.Worker", "--burst") as child:
+        assert child.wait(60) == 0
+    for run in runs:
+        assert world.look(run).status == "completed"
+
+
 def test_each_job_executes_one_step(published: World) -> None:
     world = published
     event = world.send("go")

@@ -10,7 +10,6 @@ from cases.world import World
 
 from qflow import SyncStep, telemetry
 from qflow.services import worker as worker_module
-from qflow.services.worker import Worker
 from qflow.store.run import claim
 from qflow.store.script import run as execute
 
@@ -68,7 +67,7 @@ def test_scripts_flushed_all_the_time(defined: World) -> None:
 
 def test_connections_dropped_all_the_time(defined: World) -> None:
     world = defined
-    ran = []
+    ran: list[object] = []
     world.app.functions["plain"]
 
     @world.app.function("counted", trigger="count", retries=0)
@@ -112,7 +111,7 @@ def test_one_job_that_cannot_be_read_ends_nothing(
     defined: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = defined
-    real = worker_module.claimed
+    real = worker_module.claimed  # type: ignore[attr-defined]  # imported there
     failed = threading.Event()
 
     def claimed(reply: list[Any]) -> Any:
@@ -133,4 +132,3 @@ def test_a_worker_with_no_functions(world: World) -> None:
     running = world.worker()
     assert isinstance(running.name, str)
     world.stop([running])
-    assert Worker

@@ -109,3 +109,32 @@ def test_others_are_woken_for_what_is_left(lab: Lab) -> None:
     lab.claim()
     assert lab.redis.call("LLEN", lab.keys.wake) == 2
     assert 0 < lab.ttl(lab.keys.wake) <= 60
+
+
+def suspect(lab: Lab) -> str:
+    """A queued run whose worker died."""
+    created = lab.queued()
+    lab.redis.call("HSET", lab.keys.run(created), "lane", "q|1|1|1||")
+    return created
+
+
+def test_a_worker_takes_one_suspect_at_a_time(lab: Lab) -> None:
+    lab.beat()
+    suspects = [suspect(lab) for _ in range(3)]
+    plain = [lab.queued() for _ in range(2)]
+    assert [claimed.run for claimed in lab.claim(count=9)] == [suspects[0], *plain]
+    assert lab.queue() == [f"{run}-enter-1" for run in suspects[1:]], "the others keep their order"
+    assert lab.claim(count=9) == []
+    lab.beat("w2")
+    assert [claimed.run for claimed in lab.claim("w2", 9)] == [suspects[1]]
+
+
+def test_a_suspect_that_ended_makes_room_for_the_next(lab: Lab) -> None:
+    lab.beat()
+    first, second = suspect(lab), suspect(lab)
+    (claimed,) = lab.claim(count=9)
+    assert claimed.run == first
+    held = run.Held(lab.keys, first, FN, 0, 500, WIP_S)
+    end = run.End("completed", "1", 60, "", "{}")
+    assert lab(run.finish(held, claimed.lane, run.NOTHING, end)) == 1
+    assert [claimed.run for claimed in lab.claim(count=9)] == [second]

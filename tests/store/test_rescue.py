@@ -102,13 +102,16 @@ def test_a_worker_with_nothing(lab: Lab) -> None:
 def test_a_single_run_that_a_worker_knows_nothing_of(lab: Lab) -> None:
     held, lane = lab.stepping()
     kept, kept_lane = lab.stepping()
-    assert lab(rescuing(lab, leaving=True, only=held.run)) == 1
+    untouched = lab.snapshot()
+    assert lab(rescuing(lab, leaving=True, only=f"{held.run}:{lane.token + 1}")) == 0
+    assert lab.snapshot() == untouched, "it was claimed again since"
+    assert lab(rescuing(lab, leaving=True, only=f"{held.run}:{lane.token}")) == 1
     assert lab.fields(held.run)["lane"] == lane.next("q", "send").record
     assert lab.fields(kept.run)["lane"] == kept_lane.record
     assert lab.redis.call("SMEMBERS", lab.keys.lanes("w1")) == [kept.run.encode()]
     assert lab.members(lab.keys.leases) == ["w1"]
     before = lab.snapshot()
-    assert lab(rescuing(lab, leaving=True, only=held.run)) == 0
+    assert lab(rescuing(lab, leaving=True, only=f"{held.run}:{lane.token}")) == 0
     assert lab.snapshot() == before
     assert WIP_S
 

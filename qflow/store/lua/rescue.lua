@@ -1,6 +1,7 @@
 -- Return the jobs of a worker whose lease lapsed to the front of the queue, each as a new attempt
 -- under a new token, and forget the worker. A worker that leaves runs it for itself, and so does one
--- that finds a single run (`only`) in its name that it knows nothing of: no attempt is used up then.
+-- that finds a single run (`only`, as run:token) in its name that it knows nothing of: no attempt is
+-- used up then, and a run that it has claimed again since is left alone.
 -- KEYS: leases lanes queue wake wip failed
 -- ARGV: ns rq worker leaving data ttl only failure
 -- Builds: <ns>:run:<run>…, <rq>:job:<id> old and new, <rq>:results:<job>, <rq>:worker:<worker>, the indexes of the runs' status
@@ -15,13 +16,14 @@ if not lease or (leaving ~= '1' and tonumber(lease) > now_ms) then return -1 end
 -- include: failure
 -- include: index
 -- include: wake
+local only_run, only_token = string.match(only, '^(%w+):(%d+)$')
 local returned = 0
-for _, run in ipairs(only ~= '' and {only} or redis.call('SMEMBERS', lanes_key)) do
+for _, run in ipairs(only_run and {only_run} or redis.call('SMEMBERS', lanes_key)) do
   local run_key = ns .. ':run:' .. run
   local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created')
   local token, attempt, deaths, owner, step =
     string.match(known[1] or '', '^s|(%d+)|(%d+)|(%d+)|([^|]*)|(.*)$')
-  if owner == worker then
+  if owner == worker and (not only_token or token == only_token) then
     local hash = step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)
     local old = run .. '-' .. hash .. '-' .. token
     local id = run .. '-' .. hash .. '-' .. (tonumber(token) + 1)
@@ -48,8 +50,11 @@ for _, run in ipairs(only ~= '' and {only} or redis.call('SMEMBERS', lanes_key))
   end
 end
 if returned > 0 then wake_workers(wake_key, returned) end
-if only ~= '' then
-  redis.call('SREM', lanes_key, only)
+if only_run then
+  local record = redis.call('HGET', ns .. ':run:' .. only_run, 'lane') or ''
+  if string.match(record, '^s|%d+|%d+|%d+|([^|]*)|') ~= worker then
+    redis.call('SREM', lanes_key, only_run)
+  end
   return returned
 end
 redis.call('DEL', lanes_key, rq .. ':worker:' .. worker, rq .. ':worker:' .. worker .. ':executions')

@@ -1,10 +1,13 @@
 -- The fencing check: a lane record that is not the expected one means that the lease was lost
--- (the current record is returned and the refusal counted), or that this very call was applied
--- before and only its reply was lost (2).
+-- (the current record is returned, and the refusal counted unless the worker still holds the run), or
+-- that this very call was applied before and only its reply was lost (2).
 local function refuse(run_key, ns, expected, next)
   local record = redis.call('HGET', run_key, 'lane')
   if record == expected then return nil end
   if record == next then return 2 end
-  redis.call('HINCRBY', ns .. ':counters', 'fenced', 1)
+  local owner = '^%a|%d+|%d+|%d+|([^|]*)|'
+  if string.match(record or '', owner) ~= string.match(expected, owner) then
+    redis.call('HINCRBY', ns .. ':counters', 'fenced', 1)
+  end
   return record or ''
 end
