@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
@@ -31,6 +32,9 @@ class Retention:
     failed_s: int
 
 
+_quoted = lru_cache(maxsize=4096)(json.dumps)
+
+
 class Applied(NamedTuple):
     """The script call of an outcome, the lane after it, and whether the worker lets go of the run."""
 
@@ -44,7 +48,7 @@ def written(done: Done | None) -> Written:
     if done is None:
         return NOTHING
     trace = (
-        f'{{"t":"step","id":{json.dumps(done.step)},"a":{done.attempt},"s":{done.started_ms},'
+        f'{{"t":"step","id":{_quoted(done.step)},"a":{done.attempt},"s":{done.started_ms},'
         f'"e":{done.ended_ms},"ok":{"true" if done.ok else "false"}}}'
     )
     return Written(done.step, done.text, trace)
