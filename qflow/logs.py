@@ -47,6 +47,7 @@ LINES: Final[Mapping[str, tuple[int, str]]] = {
     "worker.stopped": (INFO, "{worker} stopped"),
     "worker.lapsed": (WARNING, "{worker} lost its lease; it registers again"),
     "worker.died": (WARNING, "{worker} died: {returned} jobs returned to the queue"),
+    "job.requeued": (WARNING, _RUN + ": its job had left the queue and was put back"),
     "loop.blocked": (WARNING, "event loop blocked for {blocked} at {where}: block in a sync step"),
     "leader.gained": (INFO, "{name} leads (token {token})"),
     "leader.lost": (INFO, "{name} no longer leads"),

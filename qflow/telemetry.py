@@ -24,6 +24,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "worker.stopped": "worker",
     "worker.lapsed": "worker",
     "worker.died": "worker, returned",
+    "job.requeued": "function, run",
     "loop.blocked": "worker, seconds, where",
     "leader.gained": "name, token",
     "leader.lost": "name",

@@ -1,21 +1,25 @@
-"""The rescuer: returns the jobs of workers whose lease lapsed to the queue.
+"""The rescuer: returns the jobs of workers whose lease lapsed to the queue, and jobs it lost.
 
 Does: asks for lapsed leases, and hands each dead worker's jobs to others in one atomic script. Runs
 beside the scheduler; several at once do no harm, since a rescue happens only once.
-Emits: worker.died.
+Emits: worker.died, job.requeued.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from qflow import crashpoints
 from qflow.services.service import Service
 from qflow.store import lease
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+from qflow.store.run import lost, requeue
 from qflow.store.script import run
 from qflow.telemetry import emit
+
+_SEARCH_S: Final = 5.0
 
 
 class Rescuer(Service):
@@ -32,6 +36,7 @@ class Rescuer(Service):
         self._interval_s = min(1.0, lease_ms / 4000)
         self._last = 0.0
         self._spared_until = 0.0
+        self._next_search = 0.0
 
     def tick(self) -> float:
         """Rescue what dead workers held.
@@ -55,4 +60,14 @@ class Rescuer(Service):
             crashpoints.reach("rescuer.after")
             if returned >= 0:
                 emit("worker.died", worker=worker, returned=returned)
+        if now_s >= self._next_search:
+            self._next_search = now_s + _SEARCH_S
+            self._return_lost(now_ms)
         return self._interval_s
+
+    def _return_lost(self, now_ms: int) -> None:
+        """Requeue what the queue lost: qflow's own moves lose nothing, RQ's pop and operators may."""
+        before_ms = now_ms - int(_SEARCH_S * 1000)
+        for held, lane in lost(self._redis, self._keys, before_ms, self._ttl_s):
+            if run(self._redis, requeue(held, lane)):
+                emit("job.requeued", function=held.function, run=held.run)

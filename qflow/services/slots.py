@@ -21,6 +21,7 @@ from qflow.store.run import claimed as read_claimed
 from qflow.telemetry import emit
 
 _UNKNOWN_DELAY_MS: Final = 1000
+_UNKNOWN_LONGEST_MS: Final = 15_000
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,8 @@ class Slots:
             self.placed.discard(claimed.run)
             if function is None:
                 emit("function.unknown", function=claimed.fields.get("fn", ""), run=claimed.run)
-                line.send(
-                    session.plan_postpone(_UNKNOWN_DELAY_MS, "no worker here knows its function")
-                )
+                delay_ms = min(_UNKNOWN_LONGEST_MS, _UNKNOWN_DELAY_MS * claimed.lane.token)
+                line.send(session.plan_postpone(delay_ms, "no worker here knows its function"))
             elif (doom := doomed(claimed)) is not None:
                 line.write(effect := doom)
             else:

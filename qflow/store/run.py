@@ -9,9 +9,12 @@ from typing import Any, Final, NamedTuple
 from qflow.core.ids import job_id
 from qflow.store import failure
 from qflow.store.keys import JOB_DATA, RQ, Keys
+from qflow.store.redis import Redis
 from qflow.store.script import Call
 
 NO_TIMEOUT: Final = -1
+_LONGEST_SEARCHED: Final = 2000
+_OLDEST_SEARCHED: Final = 500
 
 
 class Lane(NamedTuple):
@@ -104,6 +107,43 @@ def adopt(keys: Keys, worker: str, lease_ms: int, job: str) -> Call:
     return Call(
         "adopt", (keys.leases, keys.lanes(worker), keys.scheduled), (keys.ns, worker, lease_ms, job)
     )
+
+
+def requeue(held: Held, lane: Lane) -> Call:
+    """Put a queued run's job back into the queue that lost it."""
+    job = held.job(lane)
+    return Call(
+        "requeue",
+        (held.keys.queue, held.keys.wake),
+        (
+            held.keys.ns, RQ, held.run, lane.record, job, JOB_DATA, held.about(lane.step), held.ttl_s,
+        ),
+    )  # fmt: skip
+
+
+def lost(redis: Redis, keys: Keys, before_ms: int, ttl_s: int) -> list[tuple[Held, Lane]]:
+    """Return runs that were queued before `before_ms` and whose job is not in the queue.
+
+    Looks at the 500 oldest; where the queue is longer than 2,000 it looks at none, since a wait is
+    no loss then.
+    """
+    if redis.call("LLEN", keys.queue) > _LONGEST_SEARCHED:
+        return []
+    runs = redis.call("ZRANGE", keys.by_status("queued"), 0, _OLDEST_SEARCHED - 1)
+    if not runs:
+        return []
+    commands = [("HMGET", keys.run(run.decode()), "lane", "fn", "queued") for run in runs]
+    *fields, ids = redis.pipeline([*commands, ("LRANGE", keys.queue, 0, -1)])
+    waiting = {raw.decode() for raw in ids}
+    found = []
+    for run, (record, function, queued) in zip(runs, fields, strict=True):
+        if not record or not record.startswith(b"q") or int(queued or before_ms) >= before_ms:
+            continue
+        held = Held(keys, run.decode(), _text(function or b""), 0, ttl_s, 0)
+        lane = Lane.parse(_text(record))
+        if held.job(lane) not in waiting:
+            found.append((held, lane))
+    return found
 
 
 def handover(held: Held, lane: Lane, next_lane: Lane, written: Written, timeout_s: int) -> Call:

@@ -199,7 +199,10 @@ def test_a_file_that_does_not_load_is_named_and_the_folder_let_go(
     embedded: Embedded, folder: Path
 ) -> None:
     data = folder / ".qflow" / "redis"
-    in_parts = (version(find_server()[0]) or (0, 0)) >= (7, 0)  # where that server keeps what it appends
+    in_parts = (version(find_server()[0]) or (0, 0)) >= (
+        7,
+        0,
+    )  # where that server keeps what it appends
     broken = data / ("appendonlydir/appendonly.aof.manifest" if in_parts else "appendonly.aof")
     broken.parent.mkdir(parents=True)
     broken.write_text("file nonsense seq 1 type x\n")

@@ -138,3 +138,20 @@ def test_a_worker_whose_lease_vanished_registers_anew(world: World) -> None:
     )
     go_on.set()
     assert world.until_status(run, "completed").output == "done"
+
+
+def test_a_job_that_left_the_queue_is_put_back(world: World) -> None:
+    """As when a stock worker dies between popping a job and starting it."""
+
+    @world.app.function("lost", trigger="go")
+    def lost(step: SyncStep) -> int:
+        return step.run("one", lambda: 1)
+
+    world.publish(world.app)
+    world.serve()
+    run = world.run_of(world.send("go"), "lost")
+    world.redis.call("LMOVE", world.keys.queue, f"{world.keys.queue}:intermediate", "LEFT", "RIGHT")
+    world.until(lambda: world.emitted("job.requeued"), "the job to be missed", 20)
+    world.worker()
+    assert world.until_status(run, "completed").output == 1
+    assert not world.redis.call("EXISTS", f"{world.keys.queue}:intermediate")

@@ -112,9 +112,9 @@ def test_others_are_woken_for_what_is_left(lab: Lab) -> None:
 
 
 def suspect(lab: Lab) -> str:
-    """A queued run whose worker died."""
+    """A queued run whose worker died twice."""
     created = lab.queued()
-    lab.redis.call("HSET", lab.keys.run(created), "lane", "q|1|1|1||")
+    lab.redis.call("HSET", lab.keys.run(created), "lane", "q|1|2|2||")
     return created
 
 

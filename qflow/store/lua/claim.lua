@@ -19,7 +19,7 @@ local skipped = {}
 local function holds_suspect()
   for _, run in ipairs(redis.call('SMEMBERS', lanes_key)) do
     local lane = redis.call('HGET', ns .. ':run:' .. run, 'lane') or ''
-    if string.match(lane, '^s|%d+|%d+|[1-9]') then return true end
+    if tonumber(string.match(lane, '^s|%d+|%d+|(%d+)') or 0) > 1 then return true end
   end
   return false
 end
@@ -38,7 +38,7 @@ local function take(id)
     end
     return nil
   end
-  if string.match(counts, '|[1-9]') and holds_suspect() then
+  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect() then
     skipped[#skipped + 1] = id
     return nil
   end
@@ -67,6 +67,8 @@ while id do
   id = redis.call('LPOP', queue_key)
 end
 local left = redis.call('LLEN', queue_key)
-for i = #skipped, 1, -1 do redis.call('LPUSH', queue_key, skipped[i]) end
+-- many suspects go to the tail, where they hold nobody up
+local back = #skipped >= 32 and 'RPUSH' or 'LPUSH'
+for i = #skipped, 1, -1 do redis.call(back, queue_key, skipped[i]) end
 if left > 0 and redis.call('LLEN', wake_key) == 0 then wake_workers(wake_key, left) end
 return taken
