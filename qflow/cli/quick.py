@@ -6,6 +6,7 @@ the workers beside; so this one shape is answered without. A test holds the answ
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,17 +25,15 @@ def answer(arguments: Sequence[str]) -> bool:
 
 
 def _show_function(function: str) -> int:
-    from qflow import config
     from qflow.cli import endings
     from qflow.cli.display import print_json
-    from qflow.discovery import redis_url
     from qflow.read import functions
     from qflow.store.keys import Keys
     from qflow.store.redis import Redis
 
     try:
-        settings = config.load()
-        redis, keys = Redis(redis_url(settings)), Keys(settings.namespace)
+        url, namespace = _place()
+        redis, keys = Redis(url), Keys(namespace)
         print_json(functions.function(redis, keys, function).as_dict())
         sys.stdout.flush()
     except QflowError as error:
@@ -44,3 +43,16 @@ def _show_function(function: str) -> int:
     except KeyboardInterrupt:
         return endings.INTERRUPTED
     return 0
+
+
+def _place() -> tuple[str, str]:
+    """Return URL and namespace; the table of settings is loaded only where a file may hold them."""
+    from qflow import discovery
+
+    if any(map(os.path.exists, ("pyproject.toml", "qflow.toml"))):
+        from qflow import config
+
+        settings = config.load()
+        return discovery.redis_url(settings), settings.namespace
+    url = os.environ.get("QFLOW_REDIS_URL") or discovery.recorded_url() or discovery.DEFAULT_URL
+    return url, os.environ.get("QFLOW_NAMESPACE", "qflow")

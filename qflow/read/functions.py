@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from qflow.read import snapshot
 from qflow.read.counts import as_counts, count_commands
@@ -14,8 +13,7 @@ from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionView:
+class FunctionView(NamedTuple):
     """A function as its workers published it, and its runs by status.
 
     `spec` is empty where no worker publishes it any more and only its runs are left.
