@@ -21,7 +21,9 @@ from qflow.store.run import claimed as read_claimed
 from qflow.telemetry import emit
 
 _UNKNOWN_DELAY_MS: Final = 1000
-_UNKNOWN_LONGEST_MS: Final = 15_000
+_UNKNOWN_LATER_MS: Final = 15_000
+_UNKNOWN_PATIENCE: Final = 10
+_UNKNOWN_KEPT: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Slots:
         self.placed: set[str] = set()  # claimed, but not begun: a busy event loop may take its time
         self.ended = [0, 0, 0.0]  # completed, failed, seconds worked, since the last beat
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unknown: dict[str, int] = {}
 
     @property
     def free(self) -> int:
@@ -146,7 +149,7 @@ class Slots:
             self.placed.discard(claimed.run)
             if function is None:
                 emit("function.unknown", function=claimed.fields.get("fn", ""), run=claimed.run)
-                delay_ms = min(_UNKNOWN_LONGEST_MS, _UNKNOWN_DELAY_MS * claimed.lane.token)
+                delay_ms = self._unknown_delay_ms(claimed.run)
                 line.send(session.plan_postpone(delay_ms, "no worker here knows its function"))
             elif (doom := doomed(claimed)) is not None:
                 line.write(effect := doom)
@@ -157,6 +160,16 @@ class Slots:
         except Exception as error:  # noqa: BLE001  # the beat gives the run back; the slot must go on
             emit("loop.failed", loop="slot", error=f"run {claimed.run}: {error!r}")
         return self._after(claimed, session, effect)
+
+    def _unknown_delay_ms(self, run: str) -> int:
+        """Return how long a run waits whose function is not here: longer once it came back often.
+
+        Whoever knows the function is to find it soon; where nobody does, it must not spin.
+        """
+        if len(self._unknown) > _UNKNOWN_KEPT:
+            self._unknown.clear()
+        self._unknown[run] = seen = self._unknown.get(run, 0) + 1
+        return _UNKNOWN_DELAY_MS if seen <= _UNKNOWN_PATIENCE else _UNKNOWN_LATER_MS
 
     # -- event loop
 
