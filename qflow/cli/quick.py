@@ -46,13 +46,14 @@ def _show_function(function: str) -> int:
 
 
 def _place() -> tuple[str, str]:
-    """Return URL and namespace; the table of settings is loaded only where a file may hold them."""
+    """Return URL and namespace; the table of settings is loaded only where it has something to say."""
     from qflow import discovery
 
-    if any(map(os.path.exists, ("pyproject.toml", "qflow.toml"))):
+    files = map(os.path.exists, ("pyproject.toml", "qflow.toml"))
+    if any(files) or "QFLOW_NAMESPACE" in os.environ:
         from qflow import config
 
         settings = config.load()
         return discovery.redis_url(settings), settings.namespace
     url = os.environ.get("QFLOW_REDIS_URL") or discovery.recorded_url() or discovery.DEFAULT_URL
-    return url, os.environ.get("QFLOW_NAMESPACE", "qflow")
+    return url, "qflow"

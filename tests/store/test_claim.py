@@ -138,3 +138,13 @@ def test_a_suspect_that_ended_makes_room_for_the_next(lab: Lab) -> None:
     end = run.End("completed", "1", 60, "", "{}")
     assert lab(run.finish(held, claimed.lane, run.NOTHING, end)) == 1
     assert [claimed.run for claimed in lab.claim(count=9)] == [second]
+
+
+def test_many_suspects_go_to_the_tail_in_order(lab: Lab) -> None:
+    lab.beat()
+    suspects = [suspect(lab) for _ in range(34)]
+    plain = lab.queued()
+    assert [claimed.run for claimed in lab.claim(count=9)] == [suspects[0]]
+    order = [suspects[33], plain, *suspects[1:33]]
+    assert lab.queue() == [f"{run}-enter-1" for run in order]
+    assert [claimed.run for claimed in lab.claim(count=9)] == [plain]

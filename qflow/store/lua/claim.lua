@@ -68,7 +68,10 @@ while id do
 end
 local left = redis.call('LLEN', queue_key)
 -- many suspects go to the tail, where they hold nobody up
-local back = #skipped >= 32 and 'RPUSH' or 'LPUSH'
-for i = #skipped, 1, -1 do redis.call(back, queue_key, skipped[i]) end
+if #skipped >= 32 then
+  redis.call('RPUSH', queue_key, unpack(skipped))
+else
+  for i = #skipped, 1, -1 do redis.call('LPUSH', queue_key, skipped[i]) end
+end
 if left > 0 and redis.call('LLEN', wake_key) == 0 then wake_workers(wake_key, left) end
 return taken
