@@ -15,9 +15,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final, TextIO
 
+from qflow.core.context import Run
+from qflow.core.middleware import Middleware, StepContext
 from qflow.core.replay import inside_step
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
@@ -113,6 +115,7 @@ def configure(
         else structlog.processors.JSONRenderer()
     )
     processors = [
+        structlog.contextvars.merge_contextvars,  # what LogContext binds, and users themselves
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper("iso", utc=True, key="ts"),
         structlog.processors.format_exc_info,
@@ -208,6 +211,26 @@ class RunLogger:
         return RunLogger({**fields, **self._fields}, self._silent)
 
 
+class LogContext(Middleware):
+    """Puts run, function and step on every line that handlers and steps log, whatever logger they use.
+
+    On `run.logger`'s lines they are anyway; with this they also are on those of the stdlib's loggers
+    and of structlog (where its processors have `merge_contextvars`, as qflow's own do).
+    """
+
+    def run(self, run: Run) -> AbstractContextManager[object]:
+        """Bind the run and its function."""
+        from structlog.contextvars import bound_contextvars
+
+        return bound_contextvars(run=run.id, function=run.function_id)
+
+    def step(self, step: StepContext) -> AbstractContextManager[object]:
+        """Bind the step; threads that execute it have a copy of this context."""
+        from structlog.contextvars import bound_contextvars
+
+        return bound_contextvars(step=step.id)
+
+
 def run_logger(
     run_id: str, function_id: str, attempt: int, silent: Callable[[], bool]
 ) -> RunLogger:
@@ -245,7 +268,7 @@ class _Console:
     def __call__(self, _logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
         level, message = line.pop("level"), line.pop("message", None)
         text = _printable(str(line["event"] if message is None else message))
-        if line["event"] == "run.log":
+        if line["event"] in ("run.log", "log") and {"run", "function"} <= line.keys():
             step = line.pop("step", "")
             place = f"{line.pop('function')}/{step}" if step else line.pop("function")
             text = f"run {line.pop('run')} {place} {text}"

@@ -72,7 +72,7 @@ def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Reten
                 delay_ms,
                 0,
                 held.attempt if step else attempt,
-                _exc_info(error),
+                exc_info(error),
                 _retry_note(effect),
             )
             return Applied(delay(held, lane, after, written(done), wait), after, True)
@@ -82,7 +82,7 @@ def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Reten
             return Applied(finish(held, lane, written(done), end), lane, True)
         case Fail(error):
             note = '{"t":"end","status":"failed"}'
-            end = End("failed", error, keep.failed_s, _exc_info(error), note)
+            end = End("failed", error, keep.failed_s, exc_info(error), note)
             return Applied(finish(held, lane, written(done), end), lane, True)
     raise AssertionError(f"no script carries out {effect!r}")
 
@@ -102,7 +102,8 @@ def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
     return Applied(delay(held, lane, after, NOTHING, wait), after, True)
 
 
-def _exc_info(error: str) -> str:
+def exc_info(error: str) -> str:
+    """Return an error, as a lane keeps it, in the form in which RQ shows why a job failed."""
     described: dict[str, Any] = json.loads(error)
     return str(described["traceback"]) or f"{described['name']}: {described['message']}"
 
