@@ -20,6 +20,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for block in blocks(ROOT / "docs" / "middleware.md"):
         if block.language == "python":
             exec(block.text, found)
+            found.setdefault("apps", []).extend([found["app"]] if "app = " in block.text else [])
     return found
 
 
@@ -32,6 +33,6 @@ def test_compressed(names: dict[str, Any]) -> None:
     assert hooks.encoded("[1]", place) == "[1]"
 
 
-def test_the_app_has_its_middleware(names: dict[str, Any]) -> None:
-    function = names["app"].function("f", trigger="x")(lambda: None)
-    assert len(function.hooks.steps) == 1
+def test_the_apps_have_their_middleware(names: dict[str, Any]) -> None:
+    hooks = [app.function("f", trigger="x")(lambda: None).hooks for app in names["apps"]]
+    assert [(len(found.steps), len(found.encoders)) for found in hooks] == [(1, 0), (0, 1), (0, 1)]
