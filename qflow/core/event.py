@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic
 
@@ -105,10 +105,16 @@ def to_text(event_id: str, name: str, ts: int, v: str, data: str) -> str:
     return f'{{"name":{json.dumps(name)},"id":{json.dumps(event_id)},"ts":{ts}{version},"data":{data}}}'
 
 
-def from_text(text: str) -> Event[Any]:
-    """Return the event that `to_text` wrote; rich values in its data are revived."""
+def from_text(text: str, opened: Callable[[str, str, str], str] | None = None) -> Event[Any]:
+    """Return the event that `to_text` wrote; rich values in its data are revived.
+
+    `opened` gives the data's text as it was before it was encoded, for that text, id and name.
+    """
     raw = json.loads(text)
     data = raw["data"]
     if codec.TAG in text:
-        data = codec.decode_foreign(json.dumps(data))
+        plain = json.dumps(data)
+        if opened is not None:
+            plain = opened(plain, raw["id"], raw["name"])
+        data = codec.decode_foreign(plain)
     return Event(raw["name"], data, raw["id"], raw["ts"], raw.get("v", ""))

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar, get_args, get_origin, get_type_
 
 from qflow.core.cron import Cron
 from qflow.core.event import Event
+from qflow.core.middleware import Hooks
 from qflow.core.retry import Policy
 from qflow.core.trigger import EventTrigger, Trigger
 from qflow.errors import DefinitionError
@@ -32,6 +33,7 @@ class Function(Generic[R]):
     handler: Callable[..., Any] = field(repr=False)
     wants: frozenset[str] = field(repr=False)
     is_async: bool = field(repr=False)
+    hooks: Hooks | None = field(default=None, repr=False, compare=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler as the plain Python function it is: no run, no durability."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from qflow import crashpoints
 from qflow.core import codec
@@ -15,16 +16,19 @@ from qflow.core.context import Run
 from qflow.core.event import Event, from_text
 from qflow.core.function import Function, event_model
 from qflow.core.memo import Memo
-from qflow.core.outcome import Answer, Effect, Fail, Raised, Returned
+from qflow.core.middleware import Around, Place, StepContext, opened
+from qflow.core.outcome import Answer, Effect, Execute, Fail, Raised, Returned
 from qflow.core.replay import MAX_DEATHS, Frame, Target
 from qflow.core.step import Options, Step, SyncStep
 from qflow.engine.drive import AsyncLine, Engine, Line
 from qflow.engine.session import Session
-from qflow.errors import EventError, QflowError, Suspend, WorkerDied
+from qflow.errors import EventError, QflowError, SealedError, Suspend, WorkerDied
 from qflow.store.run import Claimed
 
 LoggerFor = Callable[[str, str, int, Callable[[], bool]], Any]
 """(run id, function id, attempt, whether to be silent) → the `run.logger` of a handler."""
+
+_NOTHING: Final = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,11 @@ class Entry:
     def attempt(self) -> int:
         """Failed tries of the handler's own code."""
         return int(self.claimed.fields.get("attempt", "0"))
+
+    @property
+    def run(self) -> Run:
+        """The run as its handler and middleware see it."""
+        return Run(self.claimed.run, self.function.id, self.attempt, self.logger)
 
 
 def prepare(
@@ -60,6 +69,7 @@ def prepare(
         function.policy,
         attempt=attempt,
         now_ms=engine.clock.now_ms,
+        hooks=function.hooks,
     )
     logger = logger_for(claimed.run, function.id, attempt, lambda: frame.replaying)
     return Entry(function, claimed, session, frame, logger)
@@ -71,8 +81,10 @@ def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
     options = Options.of(entry.function.policy)
     answer: Answer
     try:
-        arguments = _arguments(entry, SyncStep(entry.frame, line, options))
-        answer = Returned(entry.function.handler(**arguments), 0, engine.clock.now_ms())
+        with _around(entry, line):
+            arguments = _arguments(entry, SyncStep(entry.frame, line, options))
+            value = entry.function.handler(**arguments)
+        answer = Returned(value, 0, engine.clock.now_ms())
     except Suspend:
         return None
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
@@ -95,8 +107,10 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
     options = Options.of(entry.function.policy)
     answer: Answer
     try:
-        arguments = _arguments(entry, Step(entry.frame, line, options))
-        answer = Returned(await entry.function.handler(**arguments), 0, engine.clock.now_ms())
+        with _around(entry, line):
+            arguments = _arguments(entry, Step(entry.frame, line, options))
+            value = await entry.function.handler(**arguments)
+        answer = Returned(value, 0, engine.clock.now_ms())
     except Suspend:
         return None
     except asyncio.CancelledError:
@@ -135,22 +149,43 @@ def doomed(claimed: Claimed) -> Fail | None:
     return Fail(json.dumps(codec.encode_error(error)))
 
 
+def _around(entry: Entry, line: Line | AsyncLine) -> AbstractContextManager[None]:
+    """Return what surrounds the entry; tell `line` what surrounds its steps."""
+    hooks = entry.function.hooks
+    if hooks is None:
+        return _NOTHING
+    run = entry.run
+    if steps := hooks.steps:
+
+        def around(effect: Execute) -> Around:
+            return Around(steps, StepContext(run, effect.step, effect.attempt))
+
+        line.around = around
+    return Around(hooks.runs, run)
+
+
 def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
-    function, claimed = entry.function, entry.claimed
+    """Return what the handler is called with; whatever is encoded is decoded before it is entered."""
+    function = entry.function
     arguments: dict[str, Any] = {}
-    for name in function.wants:
-        if name == "step":
-            arguments[name] = step
-        elif name == "run":
-            arguments[name] = Run(claimed.run, function.id, entry.attempt, entry.logger)
-        else:
-            event = _event(function, claimed.fields["event"])
-            arguments[name] = event if name == "event" else [event]
+    try:
+        entry.frame.open()
+        for name in function.wants:
+            if name == "step":
+                arguments[name] = step
+            elif name == "run":
+                arguments[name] = entry.run
+            else:
+                event = _event(function, entry.claimed.fields["event"])
+                arguments[name] = event if name == "event" else [event]
+    except SealedError as error:
+        raise type(error)(f"run {entry.claimed.run}: {error}") from None
     return arguments
 
 
 def _event(function: Function[Any], text: str) -> Event[Any]:
-    event = from_text(text)
+    hooks = function.hooks
+    event = from_text(text, lambda data, id_, name: opened(hooks, data, Place("event", id_, name)))
     model = _model(function.handler)
     if model is None:
         return event

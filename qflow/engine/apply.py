@@ -77,12 +77,12 @@ def apply(
         case Again(step, attempt, deaths, delay_ms, error):
             after = lane.next("d", step, attempt, deaths)
             note, tried = _retry_note(effect), held.attempt if step else attempt
-            wait = Wait(delay_ms, 0, tried, _exc_info(error), note)
+            wait = Wait(delay_ms, 0, tried, exc_info(error), note)
             call = delay(held, lane, after, written(done), wait)
         case Fail(error):
             after = lane.next("e", lane.step)
             note = '{"t":"end","status":"failed"}'
-            end = End("failed", error, keep.failed_s, _exc_info(error), note)
+            end = End("failed", error, keep.failed_s, exc_info(error), note)
             call = finish(held, lane, written(done), end)
         case _:
             raise AssertionError(f"no script carries out {effect!r}")
@@ -110,7 +110,8 @@ def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
     return Applied([delay(held, lane, after, NOTHING, wait)], after, True)
 
 
-def _exc_info(error: str) -> str:
+def exc_info(error: str) -> str:
+    """Return an error, as a lane keeps it, in the form in which RQ shows why a job failed."""
     described: dict[str, Any] = json.loads(error)
     return str(described["traceback"]) or f"{described['name']}: {described['message']}"
 
