@@ -1,5 +1,6 @@
 """The functions of expressions. Each takes plain values and gives one; null gives null where the
 table in docs/expressions.md says nothing else. Time comes as an argument: there is no clock here.
+Messages name kinds, never values: they are logged, and data of events are not.
 """
 
 from __future__ import annotations
@@ -57,8 +58,7 @@ def _date(value: Any) -> Any:
         return from_ms(value)
     when = moment(value) if type(value) is str else None
     if when is None:
-        what = repr(value[:40]) if type(value) is str else kind_of(value)
-        raise ExpressionError(f"date() cannot read {what}: give ISO 8601 text or milliseconds")
+        raise ExpressionError("date() needs ISO 8601 text or milliseconds")
     return when
 
 
@@ -83,8 +83,7 @@ def _number(value: Any, name: str) -> Any:
         return value
     read = number(value.strip()) if type(value) is str else None
     if read is None:
-        what = repr(value[:40]) if type(value) is str else kind_of(value)
-        raise ExpressionError(f"{name}() cannot read {what}")
+        raise ExpressionError(f"{name}() needs a number or text that reads as one")
     return read
 
 
@@ -110,8 +109,8 @@ def _shifted(name: str, sign: int) -> Callable[[int, Any], Any]:
     def shifted(now_ms: int, length: Any) -> Any:
         try:
             return from_ms(now_ms + sign * length_ms(length, f"{name}()"))
-        except DefinitionError as error:
-            raise ExpressionError(str(error)) from None
+        except DefinitionError:
+            raise ExpressionError(f"{name}() needs a length of time such as '1h30m'") from None
 
     return shifted
 

@@ -93,7 +93,7 @@ def from_ms(ms: float) -> datetime:
     try:
         return _EPOCH + timedelta(milliseconds=ms)
     except (OverflowError, ValueError):
-        raise ExpressionError(f"{ms} ms since 1970 is no date") from None
+        raise ExpressionError("a number of milliseconds is too large for a date") from None
 
 
 def _alike(a: Any, b: Any) -> tuple[Any, Any] | None:
@@ -193,8 +193,7 @@ def _operand(value: Any, sign: str) -> int | float:
         return _bounded(value)
     read = number(value) if kind is str else to_ms(value) if kind is datetime else None
     if read is None:
-        shown = f"{kind_of(value)} {value[:40]!r}" if kind is str else kind_of(value)
-        raise ExpressionError(f"{sign} needs numbers, not {shown}")
+        raise ExpressionError(f"{sign} needs numbers, not {kind_of(value)}")
     return _bounded(read)
 
 

@@ -66,7 +66,7 @@ class Expression:
         except RecursionError:
             raise ExpressionError("the data are nested too deeply") from None
         except Exception as error:  # data are anything; whoever asked expects one error only
-            raise ExpressionError(f"it cannot be evaluated: {error!r}"[:200]) from error
+            raise ExpressionError(f"it cannot be evaluated: {type(error).__name__}") from error
 
 
 def compile(  # noqa: A001  # read as `expression.compile`
