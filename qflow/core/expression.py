@@ -38,8 +38,9 @@ class Expression:
         return f"Expression({self.source!r})"
 
     def value(self, bindings: Mapping[str, Any], now_ms: int = 0) -> Any:
-        """Return what the expression gives for these variables at that time: plain values only.
+        """Return what the expression gives for these variables at that time.
 
+        That is text, a number, a boolean, None, a moment (datetime), bytes, or a list or dict of them.
         Raises ExpressionError where it gives nothing, costs too much, or is over 64 KiB.
         """
         value = self._evaluate(bindings, now_ms)
