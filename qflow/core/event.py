@@ -47,14 +47,19 @@ class Event(Generic[T]):
         if self.data is None:
             object.__setattr__(self, "data", {})
         check_name(self.name)
-        if not isinstance(self.id, str) or len(self.id) > MAX_NAME:
+        if not isinstance(self.id, str) or len(self.id) > MAX_NAME or not _is_unicode(self.id):
             raise EventError(
-                f"event {self.name!r}: id must be text of at most {MAX_NAME} characters"
+                f"event {self.name!r}: id must be Unicode text of at most {MAX_NAME} characters"
             )
         if isinstance(self.ts, bool) or not isinstance(self.ts, int) or self.ts < 0:
             raise EventError(
                 f"event {self.name!r}: ts must be whole milliseconds since the epoch, not {self.ts!r}"
             )
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether text can be sent: half of a surrogate pair cannot."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def check_name(name: object) -> None:
