@@ -41,6 +41,13 @@ class Memo:
     def __contains__(self, step: object) -> bool:
         return step in self._texts
 
+    def raw(self, step: str) -> str:
+        """Return the JSON text of a finished step's value, or raise the StepError that it ended with."""
+        text = self._texts[step]
+        if not text.startswith(_OK):
+            self.recall(step)
+        return text[len(_OK) : -1]
+
     def recall(self, step: str) -> Any:
         """Return the value of a finished step, or raise the StepError that it ended with."""
         text = self._texts[step]
@@ -49,11 +56,12 @@ class Memo:
         error = json.loads(text)["error"]
         raise StepError(error["name"], error["message"], error["traceback"], step)
 
-    def check_room(self, step: str) -> None:
-        """Raise LimitError where `step` would be one step too many."""
-        if len(self._texts) >= MAX_STEPS:
+    def check_room(self, step: str, open_steps: int = 0) -> None:
+        """Raise LimitError where `step` would be one step too many, beside those that are open."""
+        count = len(self._texts) + open_steps
+        if count >= MAX_STEPS:
             raise LimitError(
-                f"step {step!r} would be step {len(self._texts) + 1} of this run, over the limit of "
+                f"step {step!r} would be step {count + 1} of this run, over the limit of "
                 f"{MAX_STEPS} steps; split the work over several runs"
             )
 

@@ -34,6 +34,32 @@ class Done(NamedTuple):
     ok: bool
 
 
+class Plan(NamedTuple):
+    """A step that is not known yet is asked for: a call to make, or something to wait for (`spec`).
+
+    Answered with None where it is to be carried out here and now, as a part of the main lane; with
+    Settled once it has been carried out elsewhere.
+    """
+
+    kind: str
+    step: str
+    call: StepCall | None
+    spec: dict[str, Any]
+
+
+class Settled(NamedTuple):
+    """A step that was carried out beside the main lane; `text` is what the steps hash keeps of it."""
+
+    text: str
+
+
+class Send(NamedTuple):
+    """Append `events` (fields of the stream's entries) and keep the step, both or neither."""
+
+    done: Done
+    events: tuple[list[str], ...]
+
+
 class Open(NamedTuple):
     """Open the job of `step`, started by this worker."""
 
@@ -105,5 +131,5 @@ class Raised(NamedTuple):
     ended_ms: int
 
 
-Effect: TypeAlias = Open | Execute | Store | Sleep | Again | Complete | Fail
-Answer: TypeAlias = Returned | Raised | None
+Effect: TypeAlias = Plan | Open | Execute | Store | Send | Sleep | Again | Complete | Fail
+Answer: TypeAlias = Returned | Raised | Settled | None

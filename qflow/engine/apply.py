@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
+from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Send, Sleep
+from qflow.store.open import send
 from qflow.store.run import (
     NO_TIMEOUT,
     NOTHING,
@@ -61,6 +62,9 @@ def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Reten
             after = lane.next("s", step, attempt, deaths)
             timeout_s = -(-timeout_ms // 1000) or NO_TIMEOUT
             return Applied(handover(held, lane, after, written(done), timeout_s), after, False)
+        case Send(sent, events):
+            after = lane.next("s", "", held.attempt)
+            return Applied(send(held, (lane, after), written(sent), events), after, False)
         case Sleep(step, delay_ms, due_ms):
             after = lane.next("d", step)
             note = json.dumps({"t": "sleep", "id": step})
@@ -72,8 +76,8 @@ def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Reten
                 delay_ms,
                 0,
                 held.attempt if step else attempt,
-                _exc_info(error),
-                _retry_note(effect),
+                exc_info(error),
+                retry_note(effect),
             )
             return Applied(delay(held, lane, after, written(done), wait), after, True)
         case Complete(output):
@@ -82,7 +86,7 @@ def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Reten
             return Applied(finish(held, lane, written(done), end), lane, True)
         case Fail(error):
             note = '{"t":"end","status":"failed"}'
-            end = End("failed", error, keep.failed_s, _exc_info(error), note)
+            end = End("failed", error, keep.failed_s, exc_info(error), note)
             return Applied(finish(held, lane, written(done), end), lane, True)
     raise AssertionError(f"no script carries out {effect!r}")
 
@@ -102,12 +106,14 @@ def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
     return Applied(delay(held, lane, after, NOTHING, wait), after, True)
 
 
-def _exc_info(error: str) -> str:
+def exc_info(error: str) -> str:
+    """Return what RQ shows of an error: its traceback, or its name and message."""
     described: dict[str, Any] = json.loads(error)
     return str(described["traceback"]) or f"{described['name']}: {described['message']}"
 
 
-def _retry_note(effect: Again) -> str:
+def retry_note(effect: Again) -> str:
+    """Return what the trace keeps of a failed attempt."""
     return (
         f'{{"t":"retry","id":{json.dumps(effect.step)},"a":{effect.attempt - 1},'
         f'"s":{effect.started_ms},"e":{effect.ended_ms},"error":{effect.error}}}'

@@ -17,10 +17,11 @@ from typing import Any, Final, NamedTuple
 import hiredis
 
 from qflow import crashpoints
-from qflow.core.outcome import Again, Done, Effect, Fail, Open, Store
-from qflow.engine.apply import Applied, Retention, apply, give_back, postpone
+from qflow.core.outcome import Again, Done, Effect, Fail, Open, Send, Store
+from qflow.engine.apply import Applied, Retention, apply, give_back, postpone, written
 from qflow.errors import Fenced, Suspend
-from qflow.store.run import Held, Lane
+from qflow.store.open import Opening, Suspension, fork
+from qflow.store.run import NOTHING, Held, Lane
 from qflow.store.script import Call
 from qflow.telemetry import emit
 
@@ -44,8 +45,8 @@ class Session:
     """
 
     __slots__ = (
-        "_done", "_following", "_lane", "_terms", "_unsent", "closed", "failed_job", "fenced", "followed",
-        "held", "started", "stepped", "waiting_since",
+        "_before", "_done", "_following", "_lane", "_terms", "_unsent", "closed", "failed_job", "fenced",
+        "followed", "heard", "held", "lost", "started", "stepped", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
@@ -54,11 +55,14 @@ class Session:
         self._terms = terms
         self._done: Done | None = None
         self._unsent: list[Call] = []
+        self._before: tuple[Done | None, Lane] = None, lane
+        self.heard: list[bytes] = []
         self._following = False
         self.started = time.monotonic()
         self.waiting_since = 0.0
         self.closed = False
         self.fenced = False
+        self.lost = False
         self.stepped = False
         self.failed_job: tuple[int, str] | None = None
         self.followed: Any = None
@@ -80,16 +84,11 @@ class Session:
         """
         if self.closed:
             raise Fenced if self.fenced else Suspend
-        if isinstance(effect, Store):
-            self._done = done = effect.done
+        if isinstance(effect, (Store, Send)):
             self.stepped = True
-            self._tell(
-                done.step,
-                done.attempt,
-                "ok" if done.ok else "failed",
-                done.ended_ms - done.started_ms,
-                "" if done.ok else first_line(done.text),
-            )
+            tell_step(self.held, effect.done)
+        if isinstance(effect, Store):
+            self._done = effect.done
             self.waiting_since = time.monotonic()
             return []
         if isinstance(effect, Open):
@@ -108,7 +107,14 @@ class Session:
             self.failed_job = self._lane.token, effect.error
         if isinstance(effect, Again) and effect.step:
             took_ms = effect.ended_ms - effect.started_ms
-            self._tell(effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error))
+            tell_attempt(
+                self.held,
+                effect.step,
+                effect.attempt - 1,
+                "retry",
+                took_ms,
+                first_line(effect.error),
+            )
         return self._write(apply(effect, self.held, self._lane, self._done, self._terms.keep))
 
     def settle(self, replies: Sequence[Any]) -> None:
@@ -117,6 +123,12 @@ class Session:
         Raises Suspend where the run was let go of, Fenced where its lease had been lost.
         """
         own = replies[:-1] if self._following else replies
+        self.heard = []
+        if isinstance(own[-1], list):  # of a fork that has something to look at first
+            self.heard = own[-1]
+            self.closed = False
+            self._done, self._lane = self._before
+            return
         if isinstance(own[-1], int):
             own = ()  # the last call was applied, so those before it were: at first, or when repeated
         for reply in own:
@@ -147,7 +159,7 @@ class Session:
         Whether it was made is unknown, and the handler must not take it for a failed step: the run
         stays in this worker's name until a beat finds it unattended and gives it back.
         """
-        self.closed = True
+        self.closed = self.lost = True
         emit("loop.failed", loop="commit", error=f"run {self.held.run}: {problem}")
         return Suspend()
 
@@ -166,19 +178,26 @@ class Session:
         """Return what puts the claimed job back untouched for `delay_ms`."""
         return self._write(postpone(self.held, self._lane, delay_ms, why))
 
-    def _tell(self, step: str, attempt: int, outcome: str, took_ms: int, error: str) -> None:
-        emit(
-            "step.ended",
-            function=self.held.function,
-            run=self.held.run,
-            step=step,
-            attempt=attempt,
-            outcome=outcome,
-            seconds=took_ms / 1000,
-            error=error,
-        )
+    def plan_fork(
+        self, state: Suspension, openings: Sequence[Opening], *, suspend: bool
+    ) -> list[Call]:
+        """Return what opens steps; with `suspend` the run is let go of until one is settled."""
+        if self.closed:
+            raise Fenced if self.fenced else Suspend
+        lane = self._lane
+        if not suspend:
+            calls, self._unsent = self._unsent, []
+            self._before = self._done, lane
+            return [*calls, fork(self.held, (lane, lane), NOTHING, state, openings)]
+        before = self._done, lane
+        after = lane.next("w", "")
+        call = fork(self.held, (lane, after), written(self._done), state, openings)
+        looks_back = any("mark" in opening.spec for opening in openings)
+        calls = self._write(Applied(call, after, True), follow=not looks_back)
+        self._before = before
+        return calls
 
-    def _write(self, applied: Applied) -> list[Call]:
+    def _write(self, applied: Applied, *, follow: bool = True) -> list[Call]:
         crashpoints.reach("commit.before")
         calls = [*self._unsent, applied.call]
         self._unsent = []
@@ -187,11 +206,34 @@ class Session:
         self.waiting_since = 0.0
         if applied.released:
             self.closed = True
-            follow = self._terms.follow()
-            if follow is not None:
+            following = self._terms.follow() if follow else None
+            if following is not None:
                 self._following = True
-                calls.append(follow)
+                calls.append(following)
         return calls
+
+
+def tell_step(held: Held, done: Done) -> None:
+    """Tell telemetry of a step that has ended."""
+    took_ms = done.ended_ms - done.started_ms
+    error = "" if done.ok else first_line(done.text)
+    tell_attempt(held, done.step, done.attempt, "ok" if done.ok else "failed", took_ms, error)
+
+
+def tell_attempt(
+    held: Held, step: str, attempt: int, outcome: str, took_ms: int, error: str
+) -> None:
+    """Tell telemetry of one try of a step."""
+    emit(
+        "step.ended",
+        function=held.function,
+        run=held.run,
+        step=step,
+        attempt=attempt,
+        outcome=outcome,
+        seconds=took_ms / 1000,
+        error=error,
+    )
 
 
 def first_line(text: str) -> str:

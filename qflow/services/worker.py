@@ -21,11 +21,12 @@ from qflow.engine.advance import LoggerFor
 from qflow.engine.apply import Retention
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
-from qflow.engine.drive import Engine
+from qflow.engine.execute import Engine
 from qflow.engine.session import Terms
 from qflow.errors import QflowError
 from qflow.services.loop import LoopThread
-from qflow.services.slots import Plan, Slots, received
+from qflow.services.places import Plan
+from qflow.services.slots import Slots, received
 from qflow.store import lease
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -174,7 +175,8 @@ class Worker:
         self._release_orphans({run_id.decode() for run_id in held})
 
     def _release_orphans(self, held: set[str]) -> None:
-        """Give back runs held in this worker's name that it knows nothing of (a lost reply).
+        """Give back runs and open steps held in this worker's name that it knows nothing of (a lost
+        reply).
 
         Those that two beats in a row found so, under the same token: a claim may be on its way.
         """
@@ -182,10 +184,15 @@ class Worker:
         if not orphans:
             self._orphans = set()
             return
-        commands = [("HGET", self._keys.run(run_id), "lane") for run_id in orphans]
+        commands = [
+            ("HGET", self._keys.open(run_id), step)
+            if step
+            else ("HGET", self._keys.run(run_id), "lane")
+            for run_id, _, step in (orphan.partition(":") for orphan in orphans)
+        ]
         found = {
-            f"{run_id}:{raw.split(b'|')[1].decode()}"
-            for run_id, raw in zip(orphans, self._redis.pipeline(commands), strict=True)
+            f"{orphan}:{raw.split(b'|')[1].decode()}"
+            for orphan, raw in zip(orphans, self._redis.pipeline(commands), strict=True)
             if raw
         }
         lasting = found & self._orphans

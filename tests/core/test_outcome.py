@@ -17,6 +17,8 @@ from qflow.core.outcome import (
     Execute,
     Fail,
     Open,
+    Plan,
+    Send,
     Sleep,
     Store,
 )
@@ -30,6 +32,7 @@ LANE = Lane("s", 7, 0, 0, "w", "a")
 DONE = Done("a", '{"ok":1}', 0, 1, 2, True)
 WRITTEN: list[tuple[Effect, str, str]] = [
     (Open("b", 1, 0, 1500), "handover", "s|8|1|0|w|b"),
+    (Send(DONE, ()), "send", "s|8|2|0|w|"),
     (Sleep("b", 100, 0), "delay", "d|8|0|0||b"),
     (Again("a", 1, 0, 100, ERROR), "delay", "d|8|1|0||a"),
     (Complete("1"), "finish", LANE.record),
@@ -57,10 +60,10 @@ def test_outcomes_are_immutable_values() -> None:
 def test_each_outcome_is_one_call_of_one_script(effect: Effect, script: str, lane: str) -> None:
     applied = apply(effect, HELD, LANE, DONE, Retention(10, 20))
     assert (applied.call.script, applied.lane.record) == (script, lane)
-    assert applied.released == (script != "handover")
+    assert applied.released == (script not in ("handover", "send"))
     assert '{"ok":1}' in applied.call.args
 
 
 def test_the_rest_is_not_written_by_itself() -> None:
-    elsewhere = {Execute, Store}
+    elsewhere = {Execute, Store, Plan}
     assert {type(effect) for effect, _, _ in WRITTEN} | elsewhere == {*typing.get_args(Effect)}

@@ -7,7 +7,7 @@ to die, or to give the run back, at any of its moves.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from invariants.programs import RETRIES, run_async, run_sync
 
@@ -73,9 +73,13 @@ class World:
         answer: Answer
         try:
             if flavour == "sync":
-                result = run_sync(program, SyncStep(frame, self._drive, Options.of(POLICY)), [])
+                result = run_sync(
+                    program, SyncStep(frame, cast(Any, self._drive), Options.of(POLICY)), []
+                )
             else:
-                coroutine = run_async(program, Step(frame, self._adrive, Options.of(POLICY)), [])
+                coroutine = run_async(
+                    program, Step(frame, cast(Any, self._adrive), Options.of(POLICY)), []
+                )
                 result = _result_of(coroutine)
             answer = Returned(result, 0, 0)
         except Suspend:

@@ -8,7 +8,8 @@ import pytest
 from read.scenes import Scene
 
 from qflow.core.ids import job_id, ulid
-from qflow.read.audit import RESCUE_MS, Audit, Stuck, audit
+from qflow.read.audit import Audit, Stuck, audit
+from qflow.read.backing import RESCUE_MS
 from qflow.store import invoke, script, stream
 from qflow.store.redis import Redis
 from qflow.testing.server import RedisServer

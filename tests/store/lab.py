@@ -59,10 +59,13 @@ class Lab:
         self.redis.call("XADD", self.keys.events, "*", *flat)
         return stream.read(self.redis, self.keys, "r1", 1, 10)[0].id
 
-    def starting(self, entry: str, event: str, *starts: stream.Start, version: str = "") -> Call:
+    def starting(
+        self, entry: str, event: str, *starts: stream.Start, version: str = "", paths: str = ""
+    ) -> Call:
         """The call that starts runs for an entry."""
         text = json.dumps({"name": "go", "id": event, "ts": 1, "data": {}})
-        return stream.start(self.keys, entry, version or self.version, (event, text), TTL_S, starts)
+        known = stream.Known(version or self.version, "go", paths)
+        return stream.start(self.keys, entry, known, (event, text), TTL_S, starts)
 
     def new(self, function: str = FN) -> stream.Start:
         """A run to create."""
@@ -115,7 +118,7 @@ class Lab:
     def due(self, token: int, limit: int = 100) -> timer.Moved:
         """Move due jobs."""
         self.redis.call("SCRIPT", "FLUSH")
-        return timer.due(self.redis, self.keys, token, limit)
+        return timer.due(self.redis, self.keys, token, limit, TTL_S)
 
     # -- to look
 
