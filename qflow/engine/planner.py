@@ -236,8 +236,9 @@ class Planner:
             request.is_open = True
             if request.answer.cancelled():  # while it was being opened
                 self._drops.append(request.plan.step)
+        if grouped:
+            known.fields = {**known.fields, "forked": "1"}
         if suspend:
-            known.fields = {**known.fields, "forked": str(int(grouped))}
             self._let_go(session, after.token)
 
     async def _open(

@@ -55,11 +55,15 @@ if suspends then
   redis.call('SREM', ns .. ':lanes:' .. worker, run)
   move_index(ns, info[1], run, info[2], 'waiting', info[3])
 end
-if grouped == '1' then redis.call('HSET', run_key, 'forked', 1) else redis.call('HSETNX', run_key, 'forked', 0) end
 local token = string.match(next, '^%a|(%d+)|')
 local queued = 0
 for _, each in ipairs(items) do
   queued = queued + open_step(ns, rq, run, token, info[1], each[1], each[2], each[3], data, ttl)
+end
+if grouped == '1' or queued > 0 then
+  redis.call('HSET', run_key, 'forked', 1)
+else
+  redis.call('HSETNX', run_key, 'forked', 0)
 end
 if queued > 0 then
   redis.call('ZADD', ns .. ':forks', 'NX', now_ms, run)

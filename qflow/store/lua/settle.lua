@@ -19,8 +19,7 @@ if refused then return refused end
 -- include: resume
 -- include: open
 -- include: settle
+settle(ns, rq, run, hash, result, trace, ttl, data, job_status)
 local id = run .. '-' .. hash .. '-' .. string.match(expected, '^%a|(%d+)')
-close_job(rq .. ':job:' .. id, id, job_status, rq .. ':' .. job_status .. ':' .. ns, rq .. ':wip:' .. ns, worker, ttl)
-settle(ns, rq, run, hash, result, trace, ttl, data)
 record_failure(rq, id, failure, worker, ttl)
 return 1

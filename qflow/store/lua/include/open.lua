@@ -27,7 +27,8 @@ local function close_open(ns, rq, run, hash, record, status, ttl)
   if state == 's' then redis.call('SREM', ns .. ':lanes:' .. owner, run .. ':' .. hash) end
   if state == 'd' or state == 'w' then redis.call('ZREM', scheduled_of(ns, rq), id) end
   if redis.call('EXISTS', job) == 1 then
-    close_job(job, id, status, rq .. ':finished:' .. ns, rq .. ':wip:' .. ns, owner, ttl)
+    local registry = status == 'failed' and ':failed:' or ':finished:'
+    close_job(job, id, status, rq .. registry .. ns, rq .. ':wip:' .. ns, owner, ttl)
   end
   return forget_wait(ns, run, hash)
 end
