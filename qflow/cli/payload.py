@@ -24,6 +24,23 @@ def read_data(given: str) -> dict[str, Any]:
 
     Raises UsageError where it cannot be read, naming the position, or is no mapping.
     """
+    value, place = _read(given)
+    if not isinstance(value, dict):
+        kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
+        found = kind.get(type(value), "a number")
+        raise UsageError(
+            f"--data{place} must be a JSON object such as '{{\"id\": 7}}', not {found}"
+        )
+    return value
+
+
+def read_json(given: str) -> Any:
+    """Return the value that `--data` stands for; UsageError where it cannot be read."""
+    return _read(given)[0]
+
+
+def _read(given: str) -> tuple[Any, str]:
+    """Return the value, and how to name where it came from."""
     text, place = _text(given)
     try:
         value = json.loads(text, parse_constant=_refuse)
@@ -36,13 +53,7 @@ def read_data(given: str) -> dict[str, Any]:
         raise UsageError(f"--data{place} is not JSON: {error}") from None
     except RecursionError:
         raise UsageError(f"--data{place} is nested too deeply") from None
-    if not isinstance(value, dict):
-        kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
-        found = kind.get(type(value), "a number")
-        raise UsageError(
-            f"--data{place} must be a JSON object such as '{{\"id\": 7}}', not {found}"
-        )
-    return value
+    return value, place
 
 
 def _text(given: str) -> tuple[str, str]:

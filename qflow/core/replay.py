@@ -175,7 +175,8 @@ class Frame:
         if step in self._memo:
             self._pass_by()
         else:
-            note = {"t": "wait", "id": step, "kind": spec["kind"], "for": _told(spec)}
+            kind = "approval" if "approval" in spec else spec["kind"]
+            note = {"t": "wait", "id": step, "kind": kind, "for": _told(spec)}
             spec = {**spec, "note": json.dumps(note), "at": self.now_ms()}
             if "approval" in spec:
                 spec["signal"] = approval_signal(self.run_id, step_hash(step))

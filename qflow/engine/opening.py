@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 
@@ -27,6 +28,7 @@ def opening(frame: Frame, plan: Plan) -> Opening:
         now_ms = frame.now_ms()
         child_id = f"invoke:{frame.run_id}:{step_hash(plan.step)}"
         spec["child"] = ulid(now_ms, os.urandom(10))
+        spec["note"] = json.dumps({**json.loads(spec["note"]), "run": spec["child"]})
         spec["event"] = to_text(child_id, INVOKED, now_ms, "", spec.pop("data"))
     return Opening(plan.step, spec)
 

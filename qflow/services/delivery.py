@@ -43,10 +43,15 @@ class Delivery:
         self._paths.update({name: paths for name, paths in found.items() if paths})
 
     def give(self, events: Sequence[Accepted]) -> None:
-        """Give events to all who wait for them; may be repeated."""
-        for event in events:
-            for each in self._digests(event):
-                self._give_by(event, each)
+        """Give events to all who wait for them, in their order; may be repeated."""
+        due = [(event, by, 0) for event in events for by in self._digests(event)]
+        while due:
+            replies = self._run([self._call(event, by, offset) for event, by, offset in due])
+            for (event, by, _), (_, offset, conditional) in zip(due, replies, strict=True):
+                if offset < 0 and conditional:
+                    self._give_conditionally(event, by)
+            pages = zip(due, replies, strict=True)
+            due = [(event, by, offset) for (event, by, _), (_, offset, _) in pages if offset >= 0]
 
     def _digests(self, event: Accepted) -> Iterator[str]:
         known = self._paths.get(event.name, "")
@@ -59,13 +64,9 @@ class Delivery:
             if not path or is_comparable(value):
                 yield digest(event.name, path, value)
 
-    def _give_by(self, event: Accepted, by: str) -> None:
+    def _call(self, event: Accepted, by: str, offset: int) -> Call:
         arrived = Arrived(event.entry.id, event.event_id, event.text)
-        offset = 0
-        while offset >= 0:
-            call = wait.deliver(self._keys, by, arrived, (offset, _PAGE), self._ttl_s)
-            _, offset = self._run([call])[0]
-        self._give_conditionally(event, by)
+        return wait.deliver(self._keys, by, arrived, (offset, _PAGE), self._ttl_s)
 
     def _give_conditionally(self, event: Accepted, by: str) -> None:
         members = self._redis.call("ZRANGE", self._keys.conditional(by), 0, -1)

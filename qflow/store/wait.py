@@ -22,7 +22,7 @@ def deliver(keys: Keys, digest: str, event: Arrived, page: tuple[int, int], ttl_
     """Note an event under a digest, and give it to a page (offset, limit) of those who wait there."""
     return Call(
         "deliver",
-        (keys.waiters(digest), keys.recent(digest)),
+        (keys.waiters(digest), keys.recent(digest), keys.conditional(digest)),
         (keys.ns, RQ, *event, *page, JOB_DATA, ttl_s),
     )
 

@@ -52,7 +52,12 @@ local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl)
     return 0
   end
   redis.call('HSET', run_key .. ':waits', hash, item.text)
-  redis.call('XADD', run_key .. ':trace', '*', 'j', item.note)
+  local due = item.due_ms > 0 and item.due_ms or item.delay_ms > 0 and now_ms + item.delay_ms or nil
+  if due then
+    redis.call('XADD', run_key .. ':trace', '*', 'j', item.note, 'due', string.format('%.0f', due))
+  else
+    redis.call('XADD', run_key .. ':trace', '*', 'j', item.note)
+  end
   local over
   if item.found then
     redis.call('HSET', run_key .. ':waits', 'e:' .. item.found_id, hash)
@@ -62,9 +67,9 @@ local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl)
   end
   if over then
     settle(ns, rq, run, hash, over, '', ttl, data)
-  elseif item.due_ms > 0 or item.delay_ms > 0 then
+  elseif due then
     open_job(job, 'scheduled', ns, data, fn .. '/' .. step, -1, ttl)
-    set_timer(ns, scheduled_of(ns, rq), id, item.due_ms > 0 and item.due_ms or now_ms + item.delay_ms)
+    set_timer(ns, scheduled_of(ns, rq), id, due)
   end
   return 0
 end
