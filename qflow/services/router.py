@@ -1,7 +1,8 @@
 """The router: events from the stream to runs of every function they match.
 
-Does: reads the stream as a member of a consumer group, starts the functions whose trigger's name and
-condition match each event in one atomic script that also acknowledges it, moves malformed entries
+Does: reads the stream as a member of a consumer group, gives each event to the steps that wait for it,
+starts the functions whose trigger's name and condition match it in one atomic script that also
+acknowledges it, moves malformed entries
 aside, takes over what a dead router had read. Any number side by side.
 Options: batch size, idle time after which an entry is taken over.
 Emits: event.received, event.rejected, event.unmatched, run.created, trigger.failed.
@@ -20,6 +21,7 @@ from qflow.core.event import as_mapping
 from qflow.core.ids import ulid
 from qflow.core.match import NOTHING, Matched, Triggers
 from qflow.engine.intake import Accepted, Rejected, read_entry
+from qflow.services.delivery import Delivery
 from qflow.services.service import Service
 from qflow.store import directory, stream
 from qflow.store.keys import Keys
@@ -30,6 +32,7 @@ from qflow.telemetry import emit
 _BATCH: Final = 200
 _BLOCK_MS: Final = 1000
 _STALE: Final = -1
+_UNHEARD: Final = -3
 _HOLD_S: Final = 0.05
 
 
@@ -55,6 +58,7 @@ class Router(Service):
         self._takeover_ms = takeover_ms
         self._catalogue = Catalogue("0", Triggers({}), {})
         self._told: set[str] = set()
+        self._waits = Delivery(redis, keys, ttl_s)
         self._ticks = 0
         self._unfinished = True
 
@@ -108,20 +112,24 @@ class Router(Service):
         emit("event.received", count=len(entries))
         while read:
             found = [self._match(item) for item in read]
+            self._waits.give([item for item in read if isinstance(item, Accepted)])
+            crashpoints.reach("router.given")
             replies = run_all(self._redis, list(map(self._call, read, found)))
             crashpoints.reach("router.routed")
-            stale = []
+            stale: list[Accepted] = []
             for item, matched, reply in zip(read, found, replies, strict=True):
                 if isinstance(reply, hiredis.ReplyError):
                     raise refusal(reply, self._redis.target.shown)
                 if isinstance(item, Rejected):
                     emit("event.rejected", entry=item.entry.id, reason=item.reason)
-                elif reply == _STALE:
+                elif reply in (_STALE, _UNHEARD):
                     stale.append(item)
                 else:
                     self._tell(item, matched, reply)
-            if stale:
+            if _STALE in replies:
                 self._refresh()
+            if _UNHEARD in replies:
+                self._waits.learn(list({item.name for item in stale}))
             read = list(stale)
 
     def _match(self, item: Accepted | Rejected) -> Matched:
@@ -142,9 +150,8 @@ class Router(Service):
             for spec in specs
         ]
         event = (item.event_id, item.text)
-        return stream.start(
-            self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts
-        )
+        known = stream.Known(self._catalogue.version, item.name, self._waits.known(item.name))
+        return stream.start(self._keys, item.entry.id, known, event, self._ttl_s, starts)
 
     def _tell(self, item: Accepted, matched: Matched, created: int) -> None:
         if not matched.functions:
