@@ -30,7 +30,6 @@ from qflow.telemetry import emit
 _BATCH: Final = 200
 _BLOCK_MS: Final = 1000
 _STALE: Final = -1
-_UNHEARD: Final = -3
 _HOLD_S: Final = 0.05
 
 
@@ -107,6 +106,7 @@ class Router(Service):
             for fn, spec in specs.items()
         )
         self._catalogue = Catalogue(version, index_by_name(names), specs)
+        self._waits.refresh()  # after the version, so that they are at least as new
 
     def _announce(self) -> None:
         facts = {"pid": os.getpid(), "name": self.name}
@@ -126,14 +126,12 @@ class Router(Service):
                     raise refusal(reply, self._redis.target.shown)
                 if isinstance(item, Rejected):
                     emit("event.rejected", entry=item.entry.id, reason=item.reason)
-                elif reply in (_STALE, _UNHEARD):
+                elif reply == _STALE:
                     stale.append(item)
                 else:
                     self._tell(item, reply)
-            if _STALE in replies:
+            if stale:
                 self._refresh()
-            if _UNHEARD in replies:
-                self._waits.learn(list({item.name for item in stale}))
             read = list(stale)
 
     def _call(self, item: Accepted | Rejected) -> Call:
@@ -146,8 +144,9 @@ class Router(Service):
             for spec in self._catalogue.matching(item.name)
         ]
         event = (item.event_id, item.text)
-        known = stream.Known(self._catalogue.version, item.name, self._waits.known(item.name))
-        return stream.start(self._keys, item.entry.id, known, event, self._ttl_s, starts)
+        return stream.start(
+            self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts
+        )
 
     def _tell(self, item: Accepted, created: int) -> None:
         matching = self._catalogue.matching(item.name)
