@@ -5,8 +5,8 @@ that gives it to those who wait (`deliver.lua`); the script that begins a wait (
 first and begins nothing where it finds an entry that the worker has not looked at. Either the event's
 script comes first, and its note is found here, or the wait's, and the event finds the waiter: nothing
 falls in between. What came before routers knew the path (the first waits of a new piece of code) is
-read from the stream once, after `watch.lua` has told the routers: an event that a router handles
-later is noted by it, for the script that acknowledges an entry checks the paths it was matched with.
+read from the stream once, after `watch.lua` has told the routers: an event that a router handles later
+is noted by it, for the script that acknowledges an entry refuses a router that knows less.
 """
 
 from __future__ import annotations

@@ -31,16 +31,11 @@ class Delivery:
         self._redis = redis
         self._keys = keys
         self._ttl_s = ttl_s
-        self._paths: dict[str, str] = {}
+        self._paths: dict[str, tuple[str, ...]] = {}
 
-    def known(self, name: str) -> str:
-        """Return what is known of the waits for events of this name, as Redis has it."""
-        return self._paths.get(name, "")
-
-    def learn(self, names: Sequence[str]) -> None:
-        """Read anew what is known of the waits for events of these names."""
-        found = wait.paths(self._redis, self._keys, names)
-        self._paths.update({name: paths for name, paths in found.items() if paths})
+    def refresh(self) -> None:
+        """Read the paths anew."""
+        self._paths = wait.paths(self._redis, self._keys)
 
     def give(self, events: Sequence[Accepted]) -> None:
         """Give events to all who wait for them, in their order; may be repeated."""
@@ -54,12 +49,9 @@ class Delivery:
             due = [(event, by, offset) for (event, by, _), (_, offset, _) in pages if offset >= 0]
 
     def _digests(self, event: Accepted) -> Iterator[str]:
-        known = self._paths.get(event.name, "")
-        if not known:
-            return
-        later = json.loads(event.text)
-        for line in known.splitlines():
-            path = line.partition(" ")[2]
+        paths = self._paths.get(event.name)
+        later = json.loads(event.text) if paths else {}
+        for path in paths or ():
             value = look_up(later, path) if path else None
             if not path or is_comparable(value):
                 yield digest(event.name, path, value)

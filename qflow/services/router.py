@@ -32,7 +32,6 @@ from qflow.telemetry import emit
 _BATCH: Final = 200
 _BLOCK_MS: Final = 1000
 _STALE: Final = -1
-_UNHEARD: Final = -3
 _HOLD_S: Final = 0.05
 
 
@@ -102,6 +101,7 @@ class Router(Service):
         version, specs = directory.functions(self._redis, self._keys)
         self._catalogue = Catalogue(version, Triggers(specs), specs)
         self._told.clear()
+        self._waits.refresh()  # after the version, so that they are at least as new
 
     def _announce(self) -> None:
         facts = {"pid": os.getpid(), "name": self.name}
@@ -122,14 +122,12 @@ class Router(Service):
                     raise refusal(reply, self._redis.target.shown)
                 if isinstance(item, Rejected):
                     emit("event.rejected", entry=item.entry.id, reason=item.reason)
-                elif reply in (_STALE, _UNHEARD):
+                elif reply == _STALE:
                     stale.append(item)
                 else:
                     self._tell(item, matched, reply)
-            if _STALE in replies:
+            if stale:
                 self._refresh()
-            if _UNHEARD in replies:
-                self._waits.learn(list({item.name for item in stale}))
             read = list(stale)
 
     def _match(self, item: Accepted | Rejected) -> Matched:
@@ -150,8 +148,9 @@ class Router(Service):
             for spec in specs
         ]
         event = (item.event_id, item.text)
-        known = stream.Known(self._catalogue.version, item.name, self._waits.known(item.name))
-        return stream.start(self._keys, item.entry.id, known, event, self._ttl_s, starts)
+        return stream.start(
+            self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts
+        )
 
     def _tell(self, item: Accepted, matched: Matched, created: int) -> None:
         if not matched.functions:

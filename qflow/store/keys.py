@@ -219,7 +219,7 @@ class Keys(_Waits, _OfRQ):
 
     @cached_property
     def functions_version(self) -> str:
-        """String. Counts publications, so that routers notice new ones. Permanent."""
+        """String. Counts publications and new paths of waits, so that routers notice. Permanent."""
         return f"{self.ns}:functions:version"
 
     def published(self, publisher: str) -> str:

@@ -98,27 +98,19 @@ def reclaim(redis: Redis, keys: Keys, consumer: str, idle_ms: int, count: int) -
     return _entries(reply[1])
 
 
-class Known(NamedTuple):
-    """What a router matched an entry against: the functions' version, and the paths of waits by name."""
-
-    version: str
-    name: str
-    paths: str
-
-
 def start(
-    keys: Keys, entry: str, known: Known, event: tuple[str, str], ttl_s: int, runs: Sequence[Start]
+    keys: Keys, entry: str, version: str, event: tuple[str, str], ttl_s: int, runs: Sequence[Start]
 ) -> Call:
     """Create the runs of one event (its id and text) and acknowledge its entry."""
     return Call(
         "start",
-        (keys.events, keys.functions_version, keys.paths, keys.rq_queues, keys.wake),
+        (keys.events, keys.functions_version, keys.rq_queues, keys.wake),
         (
             keys.ns,
             RQ,
             GROUP,
             entry,
-            *known,
+            version,
             *event,
             JOB_DATA,
             ttl_s,

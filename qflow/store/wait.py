@@ -34,7 +34,7 @@ def answer(keys: Keys, run: str, member: str, event: tuple[str, str], ttl_s: int
 
 def watch(keys: Keys, name: str, path: str) -> Call:
     """Have routers index the events of a name by a path."""
-    return Call("watch", (keys.paths,), (name, path))
+    return Call("watch", (keys.paths, keys.functions_version), (name, path))
 
 
 def index(keys: Keys, digest: str, entries: Sequence[str]) -> Call:
@@ -51,7 +51,12 @@ def signal(keys: Keys, name: str, id: str, result: str, ttl_s: int) -> Call:
     )
 
 
-def paths(redis: Redis, keys: Keys, names: Sequence[str]) -> dict[str, str]:
-    """Return what is known of the waits for events of these names ("" where nothing is)."""
-    found = redis.call("HMGET", keys.paths, *names) if names else []
-    return {name: (raw or b"").decode() for name, raw in zip(names, found, strict=True)}
+def paths(redis: Redis, keys: Keys) -> dict[str, tuple[str, ...]]:
+    """Return the paths by which anybody ever waited for the events of a name, by name."""
+    flat = redis.call("HGETALL", keys.paths)
+    return {
+        flat[i].decode(): tuple(
+            line.partition(" ")[2] for line in flat[i + 1].decode().splitlines()
+        )
+        for i in range(0, len(flat), 2)
+    }

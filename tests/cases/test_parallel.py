@@ -266,3 +266,65 @@ def test_a_step_that_is_not_asked_for_again(world: World) -> None:
     run = world.outcome("chance", "go")
     assert run.output == ["s3", 1]
     assert '"name": "StepVanished"' in run.steps["s1"]
+
+
+def test_open_steps_count_among_the_thousand(world: World) -> None:
+    @world.app.function("many", trigger="go", retries=0)
+    async def many(step: Step) -> None:
+        await asyncio.gather(*(step.sleep(f"s{n}", "1h") for n in range(1001)))
+
+    @world.app.function("maps", trigger="mgo", retries=0)
+    def maps(step: SyncStep) -> None:
+        step.map("s", lambda n: n, range(1001))
+
+    world.worker()
+    for function, event in (("many", "go"), ("maps", "mgo")):
+        error = world.outcome(function, event).error
+        assert error["name"] == "LimitError"
+        assert "would be step 1001 of this run" in error["message"]
+    assert world.redis.call("ZCARD", world.keys.scheduled) == 0
+
+
+def test_a_worker_that_leaves_gives_its_branches_back(world: World) -> None:
+    entered, go = threading.Event(), threading.Event()
+    ran = Counter[str]()
+
+    def hold(name: str) -> str:
+        ran[name] += 1
+        entered.set()
+        assert go.wait(20)
+        return name
+
+    @world.app.function("many", trigger="go", retries=0)
+    async def many(step: Step) -> list[str]:
+        return await asyncio.gather(*(step.run(name, hold, name) for name in "abcdef"))
+
+    first = world.worker(slots=2, grace="0.2s")
+    sent = world.send("go")
+    assert entered.wait(10)
+    first.stop.set()
+    assert first.join() is False
+    world.worker()
+    go.set()
+    run = world.ended(sent, "many")
+    assert run.output == list("abcdef")
+    assert world.counter("deaths") == 0
+    assert run.told("died") == []
+
+
+def test_a_branch_whose_function_is_elsewhere_waits_for_a_worker_that_has_it(world: World) -> None:
+    other = world.make_app("other")
+
+    @other.function("nothing", trigger="never")
+    def nothing() -> None: ...
+
+    @world.app.function("many", trigger="go")
+    async def many(step: Step) -> list[int]:
+        return await asyncio.gather(*(step.run("s", lambda n=n: n) for n in range(4)))
+
+    first = world.worker(slots=1)
+    world.worker(other)
+    world.publish(world.app, other)
+    sent = world.send("go")
+    assert world.ended(sent, "many").output == [0, 1, 2, 3]
+    assert first.worker.slots.free == 1

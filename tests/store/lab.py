@@ -60,13 +60,10 @@ class Lab:
         self.redis.call("XADD", self.keys.events, "*", *flat)
         return stream.read(self.redis, self.keys, "r1", 1, 10)[0].id
 
-    def starting(
-        self, entry: str, event: str, *starts: stream.Start, version: str = "", paths: str = ""
-    ) -> Call:
+    def starting(self, entry: str, event: str, *starts: stream.Start, version: str = "") -> Call:
         """The call that starts runs for an entry."""
         text = json.dumps({"name": "go", "id": event, "ts": 1, "data": {}})
-        known = stream.Known(version or self.version, "go", paths)
-        return stream.start(self.keys, entry, known, (event, text), TTL_S, starts)
+        return stream.start(self.keys, entry, version or self.version, (event, text), TTL_S, starts)
 
     def new(self, function: str = FN) -> stream.Start:
         """A run to create."""

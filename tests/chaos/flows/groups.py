@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from qflow import Event, Run, Step, SyncStep
+from qflow import Event, Run, Step, StepError, SyncStep
 
-from .load import FAST, app, awork, work
+from .load import FAST, app, awork, kill, work
 
 
 @app.function("fan", trigger="load/fan", retries=2, backoff=FAST)
@@ -60,3 +60,17 @@ async def parent(event: Event, step: Step) -> list[str]:
     data = {"seconds": event.data.get("seconds", 0.002)}
     first = await step.invoke("first", child, data=data)
     return [first, *await asyncio.gather(*(step.invoke("more", child, data=data) for _ in "ab"))]
+
+
+@app.function("deadfan", trigger="load/deadfan", retries=1, backoff=FAST)
+async def deadfan(step: Step, run: Run) -> list[str]:
+    async def deadly() -> str:
+        try:
+            await step.run("kill", kill, run.id)
+        except StepError as error:
+            return error.name
+        return "survived"
+
+    innocent = (step.run(f"s{n}", awork, run.id, f"s{n}", [], 0.01) for n in range(3))
+    first, *_ = await asyncio.gather(deadly(), *innocent)
+    return [first]
