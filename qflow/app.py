@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar, Unpack, overload
 
 from qflow import config
+from qflow.core.control import Control, check_names
 from qflow.core.durations import Duration, to_ms
 from qflow.core.event import Event, check_sendable
-from qflow.core.function import Function, check_handler, check_id
+from qflow.core.function import Function, check_handler, check_id, failure_handler
 from qflow.core.ids import ulid
 from qflow.core.retry import DEFAULT_RETRIES, Backoff, Policy, check_retries
 from qflow.core.trigger import Trigger, parse_triggers
@@ -58,16 +59,19 @@ class App:
         retries: int = DEFAULT_RETRIES,
         backoff: Backoff | None = None,
         timeout: Duration | None = None,
+        **control: Unpack[Control],
     ) -> Callable[[Callable[..., Any]], Function[Any]]:
         """Make a handler a durable function, started by `trigger`.
 
         `trigger` is an event name ("user/created", "user/*"), EventTrigger(…), Cron(…), or a list of
         at most ten. `retries` (0 to 20) and `backoff` hold for each step and, separately, for the
-        handler's own code; `timeout` bounds each attempt of a step.
+        handler's own code; `timeout` bounds each attempt of a step. What else it takes, and what that
+        means, is listed in `Control`.
 
         Raises DefinitionError for anything that could not work.
         """
         where = f"function {check_id(id)!r} of app {self.name!r}"
+        check_names(control, where)
         triggers = parse_triggers(trigger, where)
         if backoff is not None and not isinstance(backoff, Backoff):
             raise DefinitionError(f"{where}: backoff must be Backoff(…), not {backoff!r}")
@@ -89,7 +93,10 @@ class App:
                 wants,
                 iscoroutinefunction(handler),
             )
-            self._add(function, where)
+            follower = control.get("on_failure")
+            handlers = [] if follower is None else [failure_handler(function, follower)]
+            for each in (function, *handlers):
+                self._add(each, where)
             return function
 
         return define

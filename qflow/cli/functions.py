@@ -19,11 +19,12 @@ def command() -> None:
 
 
 @command.command("list")
+@click.option("--all", "everything", is_flag=True, help="Those that handle failures, too.")
 @as_json
 @with_settings(*CONNECTION)
-def list_command(settings: Settings, as_json: bool) -> None:
+def list_command(settings: Settings, everything: bool, as_json: bool) -> None:
     """List the published functions with their runs by status."""
-    views = functions.functions(*connect(settings))
+    views = [v for v in functions.functions(*connect(settings)) if everything or not v.hidden]
     if as_json:
         display.print_json(
             [{k: v for k, v in view.as_dict().items() if k != "source"} for view in views]

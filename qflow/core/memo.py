@@ -22,7 +22,7 @@ def value_text(encoded: str) -> str:
 
 
 def error_text(error: Mapping[str, object]) -> str:
-    """Return what the steps hash keeps for an error (name, message, traceback)."""
+    """Return what the steps hash keeps for an error (name, message, traceback, attempt)."""
     return f'{{"error":{json.dumps(error)}}}'
 
 
@@ -47,7 +47,9 @@ class Memo:
         if text.startswith(_OK):
             return codec.decode(text[len(_OK) : -1])
         error = json.loads(text)["error"]
-        raise StepError(error["name"], error["message"], error["traceback"], step)
+        raise StepError(
+            error["name"], error["message"], error["traceback"], step, error.get("attempt", 0)
+        )
 
     def check_room(self, step: str) -> None:
         """Raise LimitError where `step` would be one step too many."""

@@ -238,13 +238,18 @@ class Frame:
 
     def _give_up(self, target: Target, raised: Raised) -> Effects:
         error = codec.encode_error(raised.error)
-        text = error_text(error)
+        attempt = target.attempt - target.deaths  # the same, however many workers died meanwhile
+        text = error_text({**error, "attempt": attempt})
         self._memo.add(target.step, text)
         yield Store(
             Done(target.step, text, target.attempt, raised.started_ms, raised.ended_ms, False)
         )
         failure = StepError(
-            str(error["name"]), str(error["message"]), str(error["traceback"]), target.step
+            str(error["name"]),
+            str(error["message"]),
+            str(error["traceback"]),
+            target.step,
+            attempt,
         )
         raise failure from raised.error
 
@@ -255,9 +260,10 @@ class Frame:
                 "message": error.message,
                 "traceback": error.traceback,
                 "step": error.step_id,
+                "attempt": error.attempt,
             }
         else:
-            described = codec.encode_error(error)
+            described = {**codec.encode_error(error), "attempt": self._attempt}
         return json.dumps(described)
 
 

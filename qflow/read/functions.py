@@ -24,6 +24,11 @@ class FunctionView(NamedTuple):
     runs: dict[str, int]
 
     @property
+    def hidden(self) -> bool:
+        """Whether it only handles another one's failures."""
+        return "of" in self.spec
+
+    @property
     def triggers(self) -> list[str]:
         """The triggers, as one reads them."""
         return [_trigger(trigger) for trigger in self.spec.get("triggers", ())]

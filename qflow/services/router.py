@@ -40,9 +40,12 @@ class Catalogue:
     by_name: dict[str, list[str]]
     specs: dict[str, dict[str, Any]]
 
-    def matching(self, event: str) -> list[dict[str, Any]]:
-        """Return the specifications of the functions that an event of this name starts."""
-        found = [fn for name in names_matching(event) for fn in self.by_name.get(name, ())]
+    def matching(self, event: Accepted) -> list[dict[str, Any]]:
+        """Return the specifications of the functions that an event starts."""
+        names = names_matching(event.name)
+        if event.of:
+            names.append(_of(event.name, event.of))
+        found = [fn for name in names for fn in self.by_name.get(name, ())]
         return [self.specs[fn] for fn in dict.fromkeys(found)]
 
 
@@ -100,7 +103,7 @@ class Router(Service):
     def _refresh(self) -> None:
         version, specs = directory.functions(self._redis, self._keys)
         names = (
-            (fn, [t["event"] for t in spec["triggers"] if "event" in t])
+            (fn, [_of(t["event"], spec.get("of", "")) for t in spec["triggers"] if "event" in t])
             for fn, spec in specs.items()
         )
         self._catalogue = Catalogue(version, index_by_name(names), specs)
@@ -136,7 +139,7 @@ class Router(Service):
             stream.Start(
                 spec["id"], ulid(item.entry_ms, os.urandom(10)), spec["version"], spec["app"]
             )
-            for spec in self._catalogue.matching(item.name)
+            for spec in self._catalogue.matching(item)
         ]
         event = (item.event_id, item.text)
         return stream.start(
@@ -144,9 +147,14 @@ class Router(Service):
         )
 
     def _tell(self, item: Accepted, created: int) -> None:
-        matching = self._catalogue.matching(item.name)
+        matching = self._catalogue.matching(item)
         if not matching:
             emit("event.unmatched", name=item.name, id=item.event_id)
         elif created > 0:
             for spec in matching:
                 emit("run.created", function=spec["id"], count=1)
+
+
+def _of(event: str, function: str) -> str:
+    """Return the name under which the failure handler of one function is found."""
+    return f"{event} {function}" if function else event

@@ -87,6 +87,12 @@ class Keys:
         """String. Counts publications, so that routers notice new ones. Permanent."""
         return f"{self.ns}:functions:version"
 
+    @cached_property
+    def functions_listened(self) -> str:
+        """Hash. Which ends of runs some function listens for: finished, failed, cancelled. Written by
+        publish; permanent."""
+        return f"{self.ns}:functions:listened"
+
     def published(self, publisher: str) -> str:
         """Set. Ids of the functions that an app's folder published. Written by publish; permanent."""
         return f"{self.ns}:published:{publisher}"

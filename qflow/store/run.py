@@ -203,30 +203,29 @@ def delay(held: Held, lane: Lane, next_lane: Lane, written: Written, wait: Wait)
 
 
 class End(NamedTuple):
-    """How a run ended: `text` is its output or its error, as JSON."""
+    """How a run ended: `text` is its output or its error, as JSON; `how` tells others of a failure."""
 
     status: str
     text: str
     retention_s: int
     exc_info: str
     note: str
+    how: str = ""
 
 
 def finish(held: Held, lane: Lane, written: Written, end: End) -> Call:
     """Keep a finished step, if any, and end the run."""
     keys = held.keys
-    closed = held.job(lane)
     ended = lane.next("e", lane.step)
     job_status, registry = (
         ("failed", keys.failed) if end.status == "failed" else ("finished", keys.finished)
     )
     return Call(
         "finish",
-        (*held.run_keys, keys.job(closed), keys.wip, registry),
+        (*held.run_keys, registry, keys.scheduled),
         (
-            keys.ns, RQ, held.run, lane.worker, lane.record, ended.record, closed, *written,
-            end.status, end.text, job_status, failure.packed(end.exc_info), held.ttl_s,
-            end.retention_s, end.note,
+            keys.ns, RQ, held.run, lane.record, ended.record, *written, end.status, end.text,
+            job_status, failure.packed(end.exc_info), held.ttl_s, end.retention_s, end.note, end.how,
         ),
     )  # fmt: skip
 

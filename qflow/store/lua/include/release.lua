@@ -1,0 +1,21 @@
+-- Drops what a run's lane holds, whatever its state: a queued job, a timer, a place with a worker.
+-- Its job ends as `status`, in RQ's `registry` where one is given. A long queue is not searched: what
+-- stays in it is dropped when it is claimed. Needs clock.
+-- Returns the id of the job.
+local function release(ns, rq, run, record, status, registry, scheduled_key, ttl)
+  local state, token, worker, step = string.match(record, '^(%a)|(%d+)|%d+|%d+|([^|]*)|(.*)$')
+  local id = run .. '-' .. (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)) .. '-' .. token
+  if state == 's' then
+    redis.call('ZREM', rq .. ':wip:' .. ns, id .. ':' .. worker)
+    redis.call('SREM', ns .. ':lanes:' .. worker, run)
+  elseif state == 'd' then
+    redis.call('ZREM', scheduled_key, id)
+    redis.call('HDEL', ns .. ':run:' .. run, 'due')
+  elseif state == 'q' and redis.call('LLEN', rq .. ':queue:' .. ns) <= 1000 then
+    redis.call('LREM', rq .. ':queue:' .. ns, 1, id)
+  end
+  redis.call('HSET', rq .. ':job:' .. id, 'status', status, 'ended_at', stamp)
+  redis.call('EXPIRE', rq .. ':job:' .. id, ttl)
+  if registry ~= '' then redis.call('ZADD', registry, seconds + ttl, id) end
+  return id
+end
