@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qflow.app import App
+    from qflow.core.cancel import CancelOn, Timeouts
     from qflow.core.context import Run
     from qflow.core.cron import Cron
     from qflow.core.event import Event
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "Backoff",
+    "CancelOn",
     "CodecError",
     "ConfigError",
     "Cron",
@@ -49,6 +51,7 @@ __all__ = [
     "StepError",
     "StepTimeout",
     "SyncStep",
+    "Timeouts",
 ]
 
 __version__ = "0.1.0"
@@ -57,6 +60,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "App": "qflow.app",
     "Backoff": "qflow.core.retry",
+    "CancelOn": "qflow.core.cancel",
     "CodecError": "qflow.errors",
     "ConfigError": "qflow.errors",
     "Cron": "qflow.core.cron",
@@ -76,6 +80,7 @@ _HOMES = {
     "StepError": "qflow.errors",
     "StepTimeout": "qflow.errors",
     "SyncStep": "qflow.core.step",
+    "Timeouts": "qflow.core.cancel",
 }
 
 

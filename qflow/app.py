@@ -11,7 +11,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar, Unpack, overload
 
 from qflow import config
-from qflow.core.control import Control, check_names
+from qflow.core.control import Control, control_spec
 from qflow.core.durations import Duration, to_ms
 from qflow.core.event import Event, check_sendable
 from qflow.core.function import Function, check_handler, check_id, failure_handler
@@ -71,7 +71,7 @@ class App:
         Raises DefinitionError for anything that could not work.
         """
         where = f"function {check_id(id)!r} of app {self.name!r}"
-        check_names(control, where)
+        controlled = control_spec(control, where)
         triggers = parse_triggers(trigger, where)
         if backoff is not None and not isinstance(backoff, Backoff):
             raise DefinitionError(f"{where}: backoff must be Backoff(…), not {backoff!r}")
@@ -92,6 +92,7 @@ class App:
                 handler,
                 wants,
                 iscoroutinefunction(handler),
+                control=controlled,
             )
             follower = control.get("on_failure")
             handlers = [] if follower is None else [failure_handler(function, follower)]
@@ -132,6 +133,20 @@ class App:
         if isinstance(events, Event):
             return await asyncio.to_thread(self.send, events)
         return await asyncio.to_thread(self.send, events)
+
+    def cancel(self, run: str) -> bool:
+        """Cancel an unfinished run, wherever it stands; return whether this call did.
+
+        False means that it had ended before, or that there is no such run. An executing step is
+        interrupted where it is async; `run.cancelled` becomes true in its worker.
+        """
+        from qflow.store import ending, script  # producers run no scripts
+
+        redis, keys = self._connection()
+        settings = config.load(self._flags)
+        what = ending.Cancel(run, os.urandom(8).hex(), f"by app {self.name}")
+        reply = script.run(redis, ending.cancel(keys, what, stream.Keep(*settings.kept_s)))
+        return bool(reply[0] == ending.CANCELLED)
 
     def _add(self, function: Function[Any], where: str) -> None:
         with self._lock:

@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "scheduler": "Wake sleeps and retries, fire cron schedules, rescue dead workers' runs.",
     "send": "Send an event.",
     "run": "Start one function and follow its steps until it ends.",
-    "runs": "List, show and follow runs.",
+    "runs": "List, show, follow and control runs.",
     "functions": "List and show published functions.",
     "events": "List and follow events.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",

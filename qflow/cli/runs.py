@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qflow.cli import display
+from qflow.cli import cancel, display
 from qflow.cli.context import CONNECTION, as_json, connect, with_settings
 from qflow.config import Settings
 from qflow.core.status import ENDED, RUN_STATUSES
@@ -16,7 +16,10 @@ from qflow.store.redis import Redis
 
 @click.group()
 def command() -> None:
-    """List, show and follow runs."""
+    """List, show, follow and control runs."""
+
+
+command.add_command(cancel.command)
 
 
 @command.command("list")

@@ -60,6 +60,8 @@ def _standing(told: Timeline) -> Text:
         text.append(f"  by {told.worker}", "dim")
     if told.due is not None and told.row.status == "waiting":
         text.append(f"  until {display.moment(told.due)}", "dim")
+    if told.reason:
+        text.append(f"  {display.one_line(told.reason, 200)}", "dim")
     return text
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Hold(Protocol):
+    """What a worker knows of a run that it executes."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled meanwhile."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +27,13 @@ class Run:
     function_id: str
     attempt: int
     logger: Any
+    _hold: Hold = field(repr=False, compare=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled while this handler executes: what takes long may look.
+
+        Its worker hears of it within a second. An async step or handler is interrupted by a
+        CancelledError besides; a sync one ends at its next step.
+        """
+        return self._hold.cancelled

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
+from qflow.core.cancel import CancelOn, Timeouts, parse_cancel_on
 from qflow.errors import DefinitionError
 
 
@@ -15,16 +16,31 @@ class Control(TypedDict, total=False):
     run, as a durable function of its own named `<id>-failure`, with the retries of the function. Its
     event's data are `error` (name, message, traceback), `step` (the id, "" outside steps), `attempt`,
     `event` (the run's), `run_id`, `function_id`.
+
+    `cancel_on`: events that cancel a run of it; at most five `CancelOn(…)`.
+
+    `timeouts`: `Timeouts(start=, finish=)`, deadlines at which a run is cancelled.
     """
 
     on_failure: Callable[..., Any] | None
+    cancel_on: CancelOn | Sequence[CancelOn] | None
+    timeouts: Timeouts | None
 
 
-def check_names(given: Mapping[str, Any], where: str) -> None:
-    """Refuse an argument that `Control` does not list, with a DefinitionError."""
+def control_spec(given: Control, where: str) -> dict[str, Any]:
+    """Return what a worker publishes of a function's control; raise DefinitionError for nonsense."""
     unknown = sorted(given.keys() - Control.__annotations__.keys())
     if unknown:
         raise DefinitionError(
             f"{where}: there is no argument {unknown[0]!r}; besides trigger, name, retries, backoff and "
             f"timeout there are {', '.join(Control.__annotations__)}"
         )
+    spec: dict[str, Any] = {}
+    cancel_on, timeouts = given.get("cancel_on"), given.get("timeouts")
+    if cancel_on:
+        spec["cancel_on"] = [rule.to_spec() for rule in parse_cancel_on(cancel_on, where)]
+    if timeouts is not None:
+        if not isinstance(timeouts, Timeouts):
+            raise DefinitionError(f"{where}: timeouts must be Timeouts(…), not {timeouts!r}")
+        spec["timeouts"] = timeouts.to_spec()
+    return spec

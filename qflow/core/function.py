@@ -33,6 +33,7 @@ class Function(Generic[R]):
     wants: frozenset[str] = field(repr=False)
     is_async: bool = field(repr=False)
     failure_of: str = field(default="", repr=False)
+    control: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler as the plain Python function it is: no run, no durability."""
@@ -154,6 +155,7 @@ def describe(function: Function[Any]) -> dict[str, Any]:
         },
         "async": function.is_async,
         "source": source,
+        **function.control,
     }
     if function.failure_of:
         spec["of"] = function.failure_of

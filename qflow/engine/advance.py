@@ -142,7 +142,9 @@ def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
         if name == "step":
             arguments[name] = step
         elif name == "run":
-            arguments[name] = Run(claimed.run, function.id, entry.attempt, entry.logger)
+            arguments[name] = Run(
+                claimed.run, function.id, entry.attempt, entry.logger, entry.session
+            )
         else:
             event = _event(function, claimed.fields["event"])
             arguments[name] = event if name == "event" else [event]

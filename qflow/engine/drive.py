@@ -53,6 +53,7 @@ class Line:
         self._session = session
         self._lock = threading.Lock()
         self._thread = threading.get_ident()
+        self._awaited: concurrent.futures.Future[Any] | None = None
 
     def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
@@ -66,7 +67,7 @@ class Line:
             while True:
                 effect = effects.send(answer)
                 if isinstance(effect, Execute):
-                    answer = _execute(self._engine, effect)
+                    answer = self._execute(effect)
                 else:
                     answer = None
                     self.write(effect)
@@ -96,6 +97,55 @@ class Line:
             crashpoints.reach("commit.after")
             self._session.settle(replies)
 
+    def interrupt(self) -> None:
+        """Tell the handler, from another thread, that its run was cancelled: an async step is
+        cancelled, and a sync one's handler goes no further than to its next step."""
+        if self._session.closed and not self._session.cancelled:
+            return
+        self._session.cancel()
+        awaited = self._awaited
+        if awaited is not None:
+            awaited.cancel()
+
+    def _execute(self, effect: Execute) -> Answer:
+        call = effect.call
+        started = self._engine.clock.now_ms()
+        crashpoints.reach("step.before")
+        try:
+            if _is_async(call.fn):
+                value = self._await_on_loop(effect, call.fn(*call.args, **call.kwargs))
+            elif call.timeout_ms:
+                value = _run_bounded(self._engine, effect)
+            else:
+                mark = inside_step.set(effect.step)
+                try:
+                    value = call.fn(*call.args, **call.kwargs)
+                finally:
+                    inside_step.reset(mark)
+                if type(value) not in _PLAIN and isawaitable(
+                    value
+                ):  # a lambda or partial around an async function
+                    value = self._await_on_loop(effect, value)
+        except Suspend:
+            raise
+        except BaseException as error:  # noqa: BLE001  # SystemExit in a step fails the step, not the worker
+            crashpoints.reach("step.after")
+            return Raised(error, started, self._engine.clock.now_ms())
+        crashpoints.reach("step.after")
+        return Returned(value, started, self._engine.clock.now_ms())
+
+    def _await_on_loop(self, effect: Execute, awaitable: Any) -> Any:
+        async def bounded() -> Any:
+            inside_step.set(effect.step)
+            return await _within(effect, awaitable)
+
+        loop = self._engine.loops.loop()
+        self._awaited = asyncio.run_coroutine_threadsafe(bounded(), loop)
+        try:
+            return self._awaited.result()
+        finally:
+            self._awaited = None
+
 
 class AsyncLine:
     """One claimed run driven on the event loop: an async handler."""
@@ -105,6 +155,8 @@ class AsyncLine:
         self._session = session
         self._turn = asyncio.Lock()  # one step of a run at a time
         self._lock = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
 
     async def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
@@ -143,33 +195,16 @@ class AsyncLine:
             crashpoints.reach("commit.after")
             self._session.settle(replies)
 
+    def interrupt(self) -> None:
+        """Cancel the handler's task, from another thread: its run was cancelled."""
+        self._loop.call_soon_threadsafe(self._interrupt)
 
-def _execute(engine: Engine, effect: Execute) -> Answer:
-    call = effect.call
-    started = engine.clock.now_ms()
-    crashpoints.reach("step.before")
-    try:
-        if _is_async(call.fn):
-            value = _run_on_loop(engine, effect)
-        elif call.timeout_ms:
-            value = _run_bounded(engine, effect)
-        else:
-            mark = inside_step.set(effect.step)
-            try:
-                value = call.fn(*call.args, **call.kwargs)
-            finally:
-                inside_step.reset(mark)
-            if type(value) not in _PLAIN and isawaitable(
-                value
-            ):  # a lambda or partial around an async function
-                value = _await_on_loop(engine, effect, value)
-    except Suspend:
-        raise
-    except BaseException as error:  # noqa: BLE001  # SystemExit in a step fails the step, not the worker
-        crashpoints.reach("step.after")
-        return Raised(error, started, engine.clock.now_ms())
-    crashpoints.reach("step.after")
-    return Returned(value, started, engine.clock.now_ms())
+    def _interrupt(self) -> None:
+        session = self._session
+        if self._task is not None and (session.cancelled or not session.closed):
+            session.cancel()
+            self._task.cancel()
+            self._task = None  # it is told once, and may take its time to end
 
 
 def _is_async(fn: Callable[..., Any]) -> bool:
@@ -177,19 +212,6 @@ def _is_async(fn: Callable[..., Any]) -> bool:
         return _is_coroutine_function(fn)
     except TypeError:  # an unhashable callable
         return iscoroutinefunction(fn)
-
-
-def _run_on_loop(engine: Engine, effect: Execute) -> Any:
-    call = effect.call
-    return _await_on_loop(engine, effect, call.fn(*call.args, **call.kwargs))
-
-
-def _await_on_loop(engine: Engine, effect: Execute, awaitable: Any) -> Any:
-    async def bounded() -> Any:
-        inside_step.set(effect.step)
-        return await _within(effect, awaitable)
-
-    return asyncio.run_coroutine_threadsafe(bounded(), engine.loops.loop()).result()
 
 
 def _run_bounded(engine: Engine, effect: Execute) -> Any:

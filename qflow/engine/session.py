@@ -20,7 +20,7 @@ from qflow import crashpoints
 from qflow.core.outcome import Again, Done, Effect, Fail, Open, Store
 from qflow.engine.apply import Applied, Retention, apply, give_back, postpone
 from qflow.errors import Fenced, Suspend
-from qflow.store.run import Held, Lane
+from qflow.store.run import CANCELLED, Held, Lane
 from qflow.store.script import Call
 from qflow.telemetry import emit
 
@@ -44,8 +44,8 @@ class Session:
     """
 
     __slots__ = (
-        "_done", "_following", "_lane", "_terms", "_unsent", "closed", "failed_job", "fenced", "followed",
-        "held", "started", "stepped", "waiting_since",
+        "_done", "_following", "_lane", "_terms", "_unsent", "cancelled", "closed", "failed_job",
+        "fenced", "followed", "held", "started", "stepped", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
@@ -59,6 +59,7 @@ class Session:
         self.waiting_since = 0.0
         self.closed = False
         self.fenced = False
+        self.cancelled = False
         self.stepped = False
         self.failed_job: tuple[int, str] | None = None
         self.followed: Any = None
@@ -117,6 +118,8 @@ class Session:
         Raises Suspend where the run was let go of, Fenced where its lease had been lost.
         """
         own = replies[:-1] if self._following else replies
+        if own[-1] == CANCELLED:
+            self.cancel()
         if isinstance(own[-1], int):
             own = ()  # the last call was applied, so those before it were: at first, or when repeated
         for reply in own:
@@ -140,6 +143,10 @@ class Session:
             raise Fenced
         if self.closed:
             raise Suspend
+
+    def cancel(self) -> None:
+        """Take note that the run was cancelled: nothing of it is written any more."""
+        self.closed = self.fenced = self.cancelled = True
 
     def lose(self, problem: str) -> Suspend:
         """Give up a run whose commit cannot be made; return what unwinds its handler.

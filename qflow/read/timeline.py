@@ -68,7 +68,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A run whole. `handler` has the tries of the handler's own code that failed or died."""
+    """A run whole. `handler` has the tries of the handler's own code that failed or died; `reason` says
+    why it was cancelled, "" where it was not."""
 
     row: RunRow
     app: str
@@ -81,6 +82,7 @@ class Timeline:
     steps: tuple[StepView, ...]
     output: Any
     error: dict[str, Any] | None
+    reason: str
     now: int
 
 
@@ -115,6 +117,7 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         steps=story.steps(),
         output=json.loads(fields["output"]) if "output" in fields else None,
         error=row.error,
+        reason=fields.get("reason", ""),
         now=clock_ms(time),
     )
 
@@ -231,6 +234,7 @@ def as_dict(story: Timeline) -> dict[str, Any]:
         "worker": story.worker or None,
         "due": story.due,
         "output": story.output,
+        "reason": story.reason or None,
         "claims": [
             {"worker": c.worker, "at": c.at, "queued": c.queued, "wait_ms": c.wait_ms}
             for c in story.claims

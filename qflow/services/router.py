@@ -16,9 +16,10 @@ from typing import Any, Final
 import hiredis
 
 from qflow import crashpoints
-from qflow.core.ids import ulid
 from qflow.core.trigger import index_by_name, names_matching
+from qflow.engine.cancelling import Rules, cancel_matching, rules_by_name
 from qflow.engine.intake import Accepted, Rejected, read_entry
+from qflow.engine.starting import starting
 from qflow.services.service import Service
 from qflow.store import directory, stream
 from qflow.store.keys import Keys
@@ -39,6 +40,7 @@ class Catalogue:
     version: str
     by_name: dict[str, list[str]]
     specs: dict[str, dict[str, Any]]
+    rules: Rules
 
     def matching(self, event: Accepted) -> list[dict[str, Any]]:
         """Return the specifications of the functions that an event starts."""
@@ -48,19 +50,23 @@ class Catalogue:
         found = [fn for name in names for fn in self.by_name.get(name, ())]
         return [self.specs[fn] for fn in dict.fromkeys(found)]
 
+    def cancels(self, event: Accepted) -> bool:
+        """Tell whether an event may cancel runs."""
+        return bool(self.rules) and any(name in self.rules for name in names_matching(event.name))
+
 
 class Router(Service):
     """Starts runs for events."""
 
     kind = "router"
 
-    def __init__(self, redis: Redis, keys: Keys, ttl_s: int, takeover_ms: int) -> None:
+    def __init__(self, redis: Redis, keys: Keys, keep: stream.Keep, takeover_ms: int) -> None:
         super().__init__()
         self._redis = redis
         self._keys = keys
-        self._ttl_s = ttl_s
+        self._keep = keep
         self._takeover_ms = takeover_ms
-        self._catalogue = Catalogue("0", {}, {})
+        self._catalogue = Catalogue("0", {}, {}, {})
         self._ticks = 0
         self._unfinished = True
 
@@ -106,15 +112,27 @@ class Router(Service):
             (fn, [_of(t["event"], spec.get("of", "")) for t in spec["triggers"] if "event" in t])
             for fn, spec in specs.items()
         )
-        self._catalogue = Catalogue(version, index_by_name(names), specs)
+        rules = rules_by_name(specs.values())
+        self._catalogue = Catalogue(version, index_by_name(names), specs, rules)
 
     def _announce(self) -> None:
         facts = {"pid": os.getpid(), "name": self.name}
         directory.announce(self._redis, self._keys, self.kind, self.name, facts, 60)
 
     def _route(self, entries: list[stream.Entry]) -> None:
-        read = [read_entry(entry) for entry in entries]
+        """Start runs and cancel others, in the order of the stream: an event cancels what an earlier
+        one has started."""
         emit("event.received", count=len(entries))
+        waiting: list[Accepted | Rejected] = []
+        for item in map(read_entry, entries):
+            if isinstance(item, Accepted) and self._catalogue.cancels(item):
+                self._write(waiting)
+                cancel_matching(self._redis, self._keys, self._catalogue.rules, item, self._keep)
+                waiting = []
+            waiting.append(item)
+        self._write(waiting)
+
+    def _write(self, read: list[Accepted | Rejected]) -> None:
         while read:
             replies = run_all(self._redis, [self._call(item) for item in read])
             crashpoints.reach("router.routed")
@@ -136,14 +154,11 @@ class Router(Service):
         if isinstance(item, Rejected):
             return stream.reject(self._keys, item.entry, item.reason)
         starts = [
-            stream.Start(
-                spec["id"], ulid(item.entry_ms, os.urandom(10)), spec["version"], spec["app"]
-            )
-            for spec in self._catalogue.matching(item)
+            starting(spec, item.text, item.entry_ms) for spec in self._catalogue.matching(item)
         ]
         event = (item.event_id, item.text)
         return stream.start(
-            self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts
+            self._keys, item.entry.id, self._catalogue.version, event, self._keep, starts
         )
 
     def _tell(self, item: Accepted, created: int) -> None:

@@ -99,9 +99,15 @@ class Slots:
                 if isinstance(active.line, Line):
                     active.line.flush()
                 else:
-                    asyncio.run_coroutine_threadsafe(_quietly(active.line), self._loop())
+                    asyncio.run_coroutine_threadsafe(_quietly(active.line, active), self._loop())
             except (Suspend, QflowError) as error:
-                emit("loop.failed", loop="flush", error=str(error))
+                _hear(error, active)
+
+    def interrupt(self, run: str) -> None:
+        """Stop executing a run that was cancelled, as far as Python can."""
+        active = self.active.get(run)
+        if active is not None:
+            active.line.interrupt()
 
     def _place(self, claimed: Claimed) -> None:
         self.placed.add(claimed.run)
@@ -191,7 +197,10 @@ class Slots:
                 effect = await run_async(
                     self._engine, self._entry(function, claimed, session), line
                 )
-        except Suspend:
+        except (
+            Suspend,
+            asyncio.CancelledError,
+        ):  # the latter where its run was cancelled at its end
             pass
         except Exception as error:  # noqa: BLE001  # the beat gives the run back; the loop must go on
             emit("loop.failed", loop="slot", error=f"run {claimed.run}: {error!r}")
@@ -236,10 +245,18 @@ class Slots:
         return None
 
 
-async def _quietly(line: AsyncLine) -> None:
+async def _quietly(line: AsyncLine, active: Active) -> None:
     try:
         await line.flush()
     except (Suspend, QflowError) as error:
+        _hear(error, active)
+
+
+def _hear(error: BaseException, active: Active) -> None:
+    """Take what a flush met: that the run was cancelled is the handler's to know, at once."""
+    if active.session.cancelled:
+        active.line.interrupt()
+    else:
         emit("loop.failed", loop="flush", error=str(error))
 
 

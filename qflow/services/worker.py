@@ -12,6 +12,7 @@ import platform
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -150,7 +151,8 @@ class Worker:
 
     def _beat(self, *, first: bool) -> None:
         ended, self.slots.ended = self.slots.ended, [0, 0, 0.0]
-        running = [active.session.job for active in list(self.slots.active.values())]
+        before = dict(self.slots.active)
+        running = [active.session.job for active in before.values()]
         pulse = lease.Pulse(
             "busy" if running else "idle", int(ended[0]), int(ended[1]), ended[2], running
         )
@@ -171,7 +173,19 @@ class Worker:
             self._beat(first=True)
             return
         self._engine.clock.set(now_ms)
-        self._release_orphans({run_id.decode() for run_id in held})
+        runs = {run_id.decode() for run_id in held}
+        self._release_orphans(runs)
+        self._interrupt_cancelled(before.keys() - runs)
+
+    def _interrupt_cancelled(self, gone: Iterable[str]) -> None:
+        """Stop what this worker executes of runs that are no longer in its name, where they were
+        cancelled; those that ended or were lost say so themselves."""
+        runs = [run_id for run_id in gone if run_id in self.slots.active]
+        if runs:
+            asked = [("HGET", self._keys.run(run_id), "status") for run_id in runs]
+            for run_id, status in zip(runs, self._redis.pipeline(asked), strict=True):
+                if status == b"cancelled":
+                    self.slots.interrupt(run_id)
 
     def _release_orphans(self, held: set[str]) -> None:
         """Give back runs held in this worker's name that it knows nothing of (a lost reply).

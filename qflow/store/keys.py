@@ -47,7 +47,8 @@ class Keys:
 
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, version, created, started, ended, output, error, attempt,
-        lane. Written by start, claim and the transitions; expires by retention once ended."""
+        lane; watched, reason and request where something may end it, or did. Written by start, claim
+        and the transitions; expires by retention once ended."""
         return f"{self.ns}:run:{run}"
 
     def steps(self, run: str) -> str:
@@ -74,6 +75,24 @@ class Keys:
     def seen(self, function: str, event: str) -> str:
         """String. The run that this event started for this function. Expires after 24 h."""
         return f"{self.ns}:seen:{function}:{event}"
+
+    # -- what ends a run from outside
+
+    def cancel(self, rule: str) -> str:
+        """Sorted set. Runs that an event of this rule (`function:rule:value`) cancels, by the place of
+        their own event in time (ms). Written by create; deleted by Redis when empty."""
+        return f"{self.ns}:cancel:{rule}"
+
+    def cancelled(self, rule: str) -> str:
+        """String. The last event of this rule: its place in time and why it cancels, for runs whose own
+        event is routed after it. Expires after an hour."""
+        return f"{self.ns}:cancelled:{rule}"
+
+    @cached_property
+    def deadlines(self) -> str:
+        """Sorted set. `start|span|run` and `finish|span|run` by the time (ms) at which to look. Written
+        by create and overdue; deleted by Redis when empty."""
+        return f"{self.ns}:deadlines"
 
     # -- functions and schedules
 

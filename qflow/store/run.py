@@ -13,6 +13,8 @@ from qflow.store.redis import Redis
 from qflow.store.script import Call
 
 NO_TIMEOUT: Final = -1
+CANCELLED: Final = 3
+"""A transition's reply where the run was cancelled meanwhile."""
 _LONGEST_SEARCHED: Final = 2000
 _OLDEST_SEARCHED: Final = 500
 

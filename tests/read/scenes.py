@@ -94,7 +94,7 @@ class Scene:
         run = ulid(now, os.urandom(10))
         event = json.dumps({"name": "order/paid", "id": run, "ts": now, "data": {"n": 1}})
         made = stream.Start(function, run, "1", "shop")
-        call = invoke.invoke(self.keys, made, (run, event), 500)
+        call = invoke.invoke(self.keys, made, (run, event), stream.Keep(500, 700))
         assert script.run(self.redis, call) == invoke.STARTED
         return run
 

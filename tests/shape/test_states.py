@@ -8,7 +8,7 @@ import re
 from shape.headers import Header
 from shape.tree import BY_NAME, INCLUDES, SCRIPTS
 
-from qflow.core.status import ENDED, RUN_STATUSES, TRANSITIONS
+from qflow.core.status import ENDED, RUN_STATUSES, TRANSITIONS, UNFINISHED
 
 OF_LANE = {"q": "queued", "d": "waiting", "s": "running"}
 HEADERS = [Header(path) for path in SCRIPTS]
@@ -44,7 +44,8 @@ def test_the_record_says_what_the_index_says() -> None:
 
 def test_new_runs_are_queued() -> None:
     (create,) = (path.read_text() for path in INCLUDES if path.stem == "create")
-    assert set(re.findall(r"'status', '(\w+)'|:(\w+)', now_ms, run", create)) == {
+    written = re.findall(r"'HSET', run_key, .*'status', '(\w+)'|:(\w+)', now_ms, run", create)
+    assert set(written) == {
         ("queued", ""),
         ("", "runs"),
         ("", "queued"),
@@ -63,3 +64,9 @@ def _given() -> set[str]:
     """Return the statuses that the engine ends runs with."""
     calls = BY_NAME["qflow.engine.apply"].calls("End")
     return {str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)}
+
+
+def test_cancelled_runs_were_unfinished() -> None:
+    (cancel,) = (path.read_text() for path in INCLUDES if path.stem == "cancel")
+    assert re.findall(r"move_index\(.*'(\w+)', known", cancel) == ["cancelled"]
+    assert [a for a, targets in TRANSITIONS.items() if "cancelled" in targets] == list(UNFINISHED)

@@ -15,6 +15,7 @@ from qflow.store.script import run as execute
 
 FN = "greet"
 TTL_S = 500
+KEEP = stream.Keep(TTL_S, 700)
 WIP_S = 90
 LEASE_MS = 30_000
 
@@ -62,7 +63,7 @@ class Lab:
     def starting(self, entry: str, event: str, *starts: stream.Start, version: str = "") -> Call:
         """The call that starts runs for an entry."""
         text = json.dumps({"name": "go", "id": event, "ts": 1, "data": {}})
-        return stream.start(self.keys, entry, version or self.version, (event, text), TTL_S, starts)
+        return stream.start(self.keys, entry, version or self.version, (event, text), KEEP, starts)
 
     def new(self, function: str = FN) -> stream.Start:
         """A run to create."""
@@ -189,4 +190,4 @@ def wrote(step: str, result: str = '{"ok":1}', attempt: int = 0) -> Written:
     return Written(step, result, trace)
 
 
-__all__ = ["FN", "LEASE_MS", "TTL_S", "WIP_S", "Lab", "job_id", "wrote"]
+__all__ = ["FN", "KEEP", "LEASE_MS", "TTL_S", "WIP_S", "Lab", "job_id", "wrote"]

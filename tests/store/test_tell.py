@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from store.lab import FN, Lab, wrote
+from store.lab import FN, KEEP, Lab, wrote
 
 from qflow.core.event import CANCELLED, FAILED, FINISHED, SYSTEM
 from qflow.store import directory, run, stream
@@ -37,7 +37,7 @@ def told(lab: Lab) -> list[dict[str, Any]]:
 def started_by(lab: Lab, event: str) -> tuple[Held, Lane]:
     entry, start = lab.entry(), lab.new()
     text = f'{{"name":"{event}","id":"e1","ts":1,"data":{{}}}}'
-    starting = stream.start(lab.keys, entry, lab.version, ("e1", text), 500, [start])
+    starting = stream.start(lab.keys, entry, lab.version, ("e1", text), KEEP, [start])
     assert lab(starting) == 1
     lab.beat()
     (claimed,) = lab.claim()

@@ -2,8 +2,8 @@
 -- `failure` is a traceback as RQ packs it, or empty; `how` is what system events tell of a failure.
 -- KEYS: run steps trace registry scheduled
 -- ARGV: ns rq run expected next step result trace status output job_status failure ttl retention_s note how
--- Builds: <ns>:lanes:<worker>, <rq>:job:<job>, <rq>:wip:<ns>, <rq>:results:<job>, <ns>:functions:listened, <ns>:events, the indexes of the run's status
--- Returns: 1 done, 2 done before, or the current lane record where the lease was lost
+-- Builds: <ns>:lanes:<worker>, <rq>:job:<job>, <rq>:wip:<ns>, <rq>:results:<job>, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, <ns>:functions:listened, <ns>:events, the indexes of the run's status
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.finish
 local run_key, steps_key, trace_key, registry_key, scheduled_key = unpack(KEYS)
 local ns, rq, run, expected, next, step, result, trace, status, output, job_status, failure, ttl,
@@ -17,13 +17,14 @@ if refused then return refused end
 -- include: commit
 -- include: index
 -- include: tell
-local known = redis.call('HMGET', run_key, 'fn', 'status', 'created')
+local known = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'watched')
 redis.call('HSET', run_key, 'lane', next, 'status', status, 'ended', now_ms,
   status == 'failed' and 'error' or 'output', output)
 commit_step(steps_key, trace_key, step, result, trace)
 redis.call('XADD', trace_key, '*', 'j', note)
 local worker = string.match(expected, '^%a|%d+|%d+|%d+|([^|]*)|')
-record_failure(rq, release(ns, rq, run, expected, job_status, registry_key, scheduled_key, ttl), failure, worker, ttl)
+local id = release(ns, rq, run, expected, known[4], job_status, registry_key, scheduled_key, ttl)
+record_failure(rq, id, failure, worker, ttl)
 for _, key in ipairs({run_key, steps_key, trace_key}) do redis.call('EXPIRE', key, retention_s) end
 move_index(ns, known[1], run, known[2], status, known[3])
 tell_end(ns, run, known[1], status, status == 'failed' and how or '"output":' .. output)

@@ -2,7 +2,7 @@
 -- same worker. The one round trip of a step on the fast path.
 -- KEYS: run steps trace closed opened wip finished
 -- ARGV: ns worker expected next closed_id opened_id step result trace data description timeout ttl wip_ttl
--- Returns: 1 done, 2 done before, or the current lane record where the lease was lost
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.handover
 local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, finished_key = unpack(KEYS)
 local ns, worker, expected, next, closed_id, opened_id, step, result, trace, data, description,

@@ -1,8 +1,8 @@
--- Drops what a run's lane holds, whatever its state: a queued job, a timer, a place with a worker.
--- Its job ends as `status`, in RQ's `registry` where one is given. A long queue is not searched: what
--- stays in it is dropped when it is claimed. Needs clock.
+-- Drops all that a run holds, whatever its lane's state: a queued job, a timer, a place with a worker,
+-- and where it is `watched` from. Its job ends as `status`, in RQ's `registry` where one is given. A long
+-- queue is not searched: what stays in it is dropped when it is claimed. Needs clock.
 -- Returns the id of the job.
-local function release(ns, rq, run, record, status, registry, scheduled_key, ttl)
+local function release(ns, rq, run, record, watched, status, registry, scheduled_key, ttl)
   local state, token, worker, step = string.match(record, '^(%a)|(%d+)|%d+|%d+|([^|]*)|(.*)$')
   local id = run .. '-' .. (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)) .. '-' .. token
   if state == 's' then
@@ -17,5 +17,8 @@ local function release(ns, rq, run, record, status, registry, scheduled_key, ttl
   redis.call('HSET', rq .. ':job:' .. id, 'status', status, 'ended_at', stamp)
   redis.call('EXPIRE', rq .. ':job:' .. id, ttl)
   if registry ~= '' then redis.call('ZADD', registry, seconds + ttl, id) end
+  for key, member in string.gmatch(watched or '', '([^\t]+)\t([^\n]+)\n') do
+    redis.call('ZREM', ns .. ':' .. key, member)
+  end
   return id
 end
