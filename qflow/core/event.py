@@ -110,10 +110,15 @@ def to_text(event_id: str, name: str, ts: int, v: str, data: str) -> str:
     return f'{{"name":{json.dumps(name)},"id":{json.dumps(event_id)},"ts":{ts}{version},"data":{data}}}'
 
 
+def as_mapping(text: str) -> dict[str, Any]:
+    """Return the event that `to_text` wrote as expressions see it; rich values are revived."""
+    raw: dict[str, Any] = json.loads(text)
+    if codec.TAG in text:
+        raw["data"] = codec.decode_foreign(json.dumps(raw["data"]))
+    return raw
+
+
 def from_text(text: str) -> Event[Any]:
     """Return the event that `to_text` wrote; rich values in its data are revived."""
-    raw = json.loads(text)
-    data = raw["data"]
-    if codec.TAG in text:
-        data = codec.decode_foreign(json.dumps(data))
-    return Event(raw["name"], data, raw["id"], raw["ts"], raw.get("v", ""))
+    raw = as_mapping(text)
+    return Event(raw["name"], raw["data"], raw["id"], raw["ts"], raw.get("v", ""))
