@@ -41,16 +41,29 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 
 _sinks: list[Sink] = []
+_detailed: list[Sink] = []
 
 
-def attach(sink: Sink) -> None:
-    """Let `sink(name, fields)` see every event emitted in this process from now on."""
+def attach(sink: Sink, *, detail: bool = True) -> None:
+    """Let `sink(name, fields)` see every event emitted in this process from now on.
+
+    Without `detail` it may not hear of steps that went well: thousands a second.
+    """
     _sinks.append(sink)
+    if detail:
+        _detailed.append(sink)
 
 
 def detach(sink: Sink) -> None:
     """Undo `attach`."""
     _sinks.remove(sink)
+    if sink in _detailed:
+        _detailed.remove(sink)
+
+
+def detailed() -> bool:
+    """Tell whether anybody wants to hear of steps that went well."""
+    return bool(_detailed)
 
 
 def emit(name: str, /, **fields: Any) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, NamedTuple, get_type_hints
 
 from qflow.core import codec
 from qflow.core.ids import StepIds
@@ -52,8 +51,7 @@ inside_step: ContextVar[str] = ContextVar("inside_step", default="")
 Effects = Generator[Effect, Answer, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the claimed job is for: a step id (empty: entering the handler) and its attempt.
 
     `deaths` counts the attempts that ended with their worker; they are part of `attempt` but not

@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 
 from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
 from qflow.store.run import (
-    NO_TIMEOUT,
     NOTHING,
     End,
     Held,
     Lane,
+    Standing,
     Wait,
     Written,
+    advance,
     delay,
     finish,
     giveback,
-    handover,
+    open_step,
 )
 from qflow.store.script import Call
 
@@ -36,9 +37,9 @@ _quoted = lru_cache(maxsize=4096)(json.dumps)
 
 
 class Applied(NamedTuple):
-    """The script call of an outcome, the lane after it, and whether the worker lets go of the run."""
+    """The script calls of an outcome, the lane after it, and whether the worker lets go of the run."""
 
-    call: Call
+    calls: list[Call]
     lane: Lane
     released: bool
 
@@ -47,59 +48,66 @@ def written(done: Done | None) -> Written:
     """Return what a transition keeps of a finished step."""
     if done is None:
         return NOTHING
+    step, text, attempt, started_ms, ended_ms, ok = done
     trace = (
-        f'{{"t":"step","id":{_quoted(done.step)},"a":{done.attempt},"s":{done.started_ms},'
-        f'"e":{done.ended_ms},"ok":{"true" if done.ok else "false"}}}'
+        f'{{"t":"step","id":{_quoted(step)},"a":{attempt},"s":{started_ms},'
+        f'"e":{ended_ms},"ok":{"true" if ok else "false"}}}'
     )
-    return Written(done.step, done.text, trace)
+    return Written(step, text, trace)
 
 
-def apply(effect: Effect, held: Held, lane: Lane, done: Done | None, keep: Retention) -> Applied:
+def apply(
+    effect: Effect, held: Held, lane: Lane, standing: Standing, done: Done | None, keep: Retention
+) -> Applied:
     """Return how `effect` is carried out from `lane`, together with a finished step, if any."""
     match effect:
-        case Open(step, attempt, deaths, timeout_ms):
+        case Open(step, attempt, deaths):
             after = lane.next("s", step, attempt, deaths)
-            timeout_s = -(-timeout_ms // 1000) or NO_TIMEOUT
-            return Applied(handover(held, lane, after, written(done), timeout_s), after, False)
+            call = advance(held, lane, standing, after.record, written(done), keep.ended_s)
+            return Applied([call], after, False)
+        case Complete(output):
+            after = lane.next("e", lane.step)
+            call = advance(held, lane, standing, after.record, written(done), keep.ended_s, output)
+            return Applied([call], after, True)
         case Sleep(step, delay_ms, due_ms):
             after = lane.next("d", step)
             note = json.dumps({"t": "sleep", "id": step})
             wait = Wait(delay_ms, due_ms, held.attempt, "", note)
-            return Applied(delay(held, lane, after, written(done), wait), after, True)
+            call = delay(held, lane, after, written(done), wait)
         case Again(step, attempt, deaths, delay_ms, error):
             after = lane.next("d", step, attempt, deaths)
-            wait = Wait(
-                delay_ms,
-                0,
-                held.attempt if step else attempt,
-                _exc_info(error),
-                _retry_note(effect),
-            )
-            return Applied(delay(held, lane, after, written(done), wait), after, True)
-        case Complete(output):
-            note = '{"t":"end","status":"completed"}'
-            end = End("completed", output, keep.ended_s, "", note)
-            return Applied(finish(held, lane, written(done), end), lane, True)
+            note, tried = _retry_note(effect), held.attempt if step else attempt
+            wait = Wait(delay_ms, 0, tried, _exc_info(error), note)
+            call = delay(held, lane, after, written(done), wait)
         case Fail(error):
+            after = lane.next("e", lane.step)
             note = '{"t":"end","status":"failed"}'
             end = End("failed", error, keep.failed_s, _exc_info(error), note, _how(error))
-            return Applied(finish(held, lane, written(done), end), lane, True)
-    raise AssertionError(f"no script carries out {effect!r}")
+            call = finish(held, lane, written(done), end)
+        case _:
+            raise AssertionError(f"no script carries out {effect!r}")
+    return Applied([*caught_up(held, lane, standing), call], after, True)
+
+
+def caught_up(held: Held, lane: Lane, standing: Standing) -> list[Call]:
+    """Return what brings Redis to `lane` with its job, where it is not yet there."""
+    return [] if standing.opened else [open_step(held, lane, standing)]
 
 
 def give_back(
-    held: Held, lane: Lane, done: Done | None, next_step: Open, *, front: bool
+    held: Held, lane: Lane, standing: Standing, done: Done | None, next_step: Open, *, front: bool
 ) -> Applied:
     """Return how a run is handed to any worker before its next step."""
     after = lane.next("q", next_step.step, next_step.attempt, next_step.deaths)
-    return Applied(giveback(held, lane, after, written(done), front=front), after, True)
+    call = giveback(held, lane, after, written(done), front=front)
+    return Applied([*caught_up(held, lane, standing), call], after, True)
 
 
 def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
     """Return how a job is put back untouched, for `delay_ms`."""
     after = lane.next("d", lane.step, lane.attempt, lane.deaths)
     wait = Wait(delay_ms, 0, held.attempt, "", json.dumps({"t": "postponed", "why": note}))
-    return Applied(delay(held, lane, after, NOTHING, wait), after, True)
+    return Applied([delay(held, lane, after, NOTHING, wait)], after, True)
 
 
 def _how(error: str) -> str:

@@ -14,7 +14,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Final, Protocol
 
 from qflow import crashpoints
-from qflow.core.outcome import Answer, Effect, Execute, Raised, Returned
+from qflow.core.outcome import Answer, Effect, Execute, Raised, Returned, Store
 from qflow.core.replay import Effects, inside_step
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
@@ -66,10 +66,12 @@ class Line:
         try:
             while True:
                 effect = effects.send(answer)
+                answer = None
                 if isinstance(effect, Execute):
                     answer = self._execute(effect)
+                elif isinstance(effect, Store):
+                    self._session.keep(effect.done)
                 else:
-                    answer = None
                     self.write(effect)
         except StopIteration as stop:
             return stop.value
@@ -169,10 +171,12 @@ class AsyncLine:
                     effect = effects.send(answer)
                 except StopIteration as stop:
                     return stop.value
+                answer = None
                 if isinstance(effect, Execute):
                     answer = await _aexecute(self._engine, effect)
+                elif isinstance(effect, Store):
+                    self._session.keep(effect.done)
                 else:
-                    answer = None
                     await self.write(effect)
 
     async def write(self, effect: Effect) -> None:

@@ -1,10 +1,10 @@
 """A worker's hold on one run: collects what the handler asks for and writes it, together.
 
 A finished step is not written at once but with whatever the handler asks for next, so that a step
-costs one round trip; the job of a run's first step is opened with that step's own commit. A handler
-that takes its time between steps is not waited for: `flush`, called by a thread of the worker a
-few milliseconds later, writes what is outstanding. No step is executed before the one ahead of it
-is committed.
+costs one round trip. No step is executed before the one ahead of it is committed. What RQ shows of a
+step, its job, is written when it ends, unless it takes longer than a few milliseconds: `flush`,
+called by a thread of the worker, then opens the job. It also writes a finished step whose handler
+takes its time before the next.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Final, NamedTuple
 import hiredis
 
 from qflow import crashpoints
-from qflow.core.outcome import Again, Done, Effect, Fail, Open, Store
-from qflow.engine.apply import Applied, Retention, apply, give_back, postpone
+from qflow.core.outcome import Again, Done, Effect, Fail, Open
+from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone
 from qflow.errors import Fenced, Suspend
-from qflow.store.run import CANCELLED, Held, Lane
+from qflow.store.run import CANCELLED, NO_TIMEOUT, Held, Lane, Standing
 from qflow.store.script import Call
-from qflow.telemetry import emit
+from qflow.telemetry import detailed, emit
 
 LINGER_S: Final = 0.01
 """How long a finished step may stay unwritten while the handler decides what comes next."""
@@ -40,20 +40,21 @@ class Terms(NamedTuple):
 class Session:
     """The lane of one claimed run in this worker.
 
-    Not safe by itself: whoever plans holds the run's lock until the replies are settled.
+    Not safe by itself: whoever plans holds the run's lock until the replies are settled; only the
+    handler's own driver calls `keep`.
     """
 
     __slots__ = (
-        "_done", "_following", "_lane", "_terms", "_unsent", "cancelled", "closed", "failed_job",
+        "_done", "_following", "_lane", "_standing", "_terms", "cancelled", "closed", "failed_job",
         "fenced", "followed", "held", "started", "stepped", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
         self.held = held
         self._lane = lane
+        self._standing = Standing(lane.record)
         self._terms = terms
         self._done: Done | None = None
-        self._unsent: list[Call] = []
         self._following = False
         self.started = time.monotonic()
         self.waiting_since = 0.0
@@ -81,36 +82,63 @@ class Session:
         """
         if self.closed:
             raise Fenced if self.fenced else Suspend
-        if isinstance(effect, Store):
-            self._done = done = effect.done
-            self.stepped = True
-            self._tell(
-                done.step,
-                done.attempt,
-                "ok" if done.ok else "failed",
-                done.ended_ms - done.started_ms,
-                "" if done.ok else first_line(done.text),
-            )
-            self.waiting_since = time.monotonic()
-            return []
         if isinstance(effect, Open):
             if self._terms.draining() or self._terms.yields(self.started):
-                front = self._terms.draining()
-                return self._write(
-                    give_back(self.held, self._lane, self._done, effect, front=front)
-                )
-            if self._done is None and effect.deaths == 0:
-                applied = apply(effect, self.held, self._lane, None, self._terms.keep)
-                self._lane = applied.lane
-                self._unsent.append(applied.call)
-                self.waiting_since = time.monotonic()
-                return []
-        if isinstance(effect, (Again, Fail)):
+                return self._give_back(effect)
+            if self._done is None:
+                return self._enter(effect)
+        elif isinstance(effect, (Again, Fail)):
             self.failed_job = self._lane.token, effect.error
-        if isinstance(effect, Again) and effect.step:
-            took_ms = effect.ended_ms - effect.started_ms
-            self._tell(effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error))
-        return self._write(apply(effect, self.held, self._lane, self._done, self._terms.keep))
+            if isinstance(effect, Again) and effect.step:
+                took_ms = effect.ended_ms - effect.started_ms
+                self._tell(
+                    effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error)
+                )
+        calls = self._write(self._applied(effect))
+        if isinstance(effect, Open):
+            self._standing.timeout_s = -(-effect.timeout_ms // 1000) or NO_TIMEOUT
+        return calls
+
+    def keep(self, done: Done) -> None:
+        """Take a finished step, to be written with what follows.
+
+        Needs no lock: whoever flushes at this moment sees it or leaves it to the next flush.
+        """
+        self._standing.began_ms = done.started_ms
+        self._done = done
+        self.stepped = True
+        self.waiting_since = time.monotonic()
+        took_ms = done.ended_ms - done.started_ms
+        if not done.ok:
+            self._tell(done.step, done.attempt, "failed", took_ms, first_line(done.text))
+        elif detailed():
+            self._tell(done.step, done.attempt, "ok", took_ms, "")
+
+    def _enter(self, effect: Open) -> list[Call]:
+        """Go on to a step where nothing waits to be kept: Redis hears of it with the step's own
+        commit, or when it takes long."""
+        standing, lane = self._standing, self._lane
+        if standing.opened:
+            standing.entered = self.held.job(lane)
+        standing.opened = False
+        standing.timeout_s = -(-effect.timeout_ms // 1000) or NO_TIMEOUT
+        self._lane = lane.next("s", effect.step, effect.attempt, effect.deaths)
+        self.waiting_since = time.monotonic()
+        return self._open() if effect.deaths else []
+
+    def _open(self) -> list[Call]:
+        calls = caught_up(self.held, self._lane, self._standing)
+        self._stand(opened=True)
+        return calls
+
+    def _applied(self, effect: Effect) -> Applied:
+        return apply(effect, self.held, self._lane, self._standing, self._done, self._terms.keep)
+
+    def _give_back(self, effect: Open) -> list[Call]:
+        front = self._terms.draining()
+        return self._write(
+            give_back(self.held, self._lane, self._standing, self._done, effect, front=front)
+        )
 
     def settle(self, replies: Sequence[Any]) -> None:
         """Take the replies to what `plan` returned.
@@ -118,11 +146,13 @@ class Session:
         Raises Suspend where the run was let go of, Fenced where its lease had been lost.
         """
         own = replies[:-1] if self._following else replies
-        if own[-1] == CANCELLED:
+        last = own[-1][0] if isinstance(own[-1], list) else own[-1]
+        if last == CANCELLED:
             self.cancel()
-        if isinstance(own[-1], int):
+        if isinstance(last, int):
             own = ()  # the last call was applied, so those before it were: at first, or when repeated
-        for reply in own:
+        for item in own:
+            reply = item[0] if isinstance(item, list) else item
             if isinstance(reply, hiredis.ReplyError):
                 raise self.lose(f"Redis refused its commit: {reply}")
             if isinstance(reply, bytes):
@@ -160,14 +190,15 @@ class Session:
 
     def plan_flush(self) -> list[Call]:
         """Return what is outstanding, for the flushing thread to write."""
-        if self.closed or not (self._unsent or self._done):
+        if self.closed or not self.waiting_since:
             return []
-        if self._done is None:
-            calls, self._unsent = self._unsent, []
-            self.waiting_since = 0.0
-            return calls
-        enter = Open("", self.held.attempt, 0, 0)
-        return self._write(apply(enter, self.held, self._lane, self._done, self._terms.keep))
+        self.waiting_since = 0.0
+        done = self._done
+        if done is None:
+            return self._open()
+        calls = self._write(self._applied(Open("", self.held.attempt, 0, 0)))
+        self._standing.began_ms = done.ended_ms
+        return calls
 
     def plan_postpone(self, delay_ms: int, why: str) -> list[Call]:
         """Return what puts the claimed job back untouched for `delay_ms`."""
@@ -187,18 +218,28 @@ class Session:
 
     def _write(self, applied: Applied) -> list[Call]:
         crashpoints.reach("commit.before")
-        calls = [*self._unsent, applied.call]
-        self._unsent = []
+        calls = applied.calls
         self._done = None
         self._lane = applied.lane
-        self.waiting_since = 0.0
+        self._stand(opened=False)
         if applied.released:
             self.closed = True
+            self.waiting_since = 0.0
             follow = self._terms.follow()
             if follow is not None:
                 self._following = True
                 calls.append(follow)
+        else:
+            self.waiting_since = time.monotonic()
         return calls
+
+    def _stand(self, *, opened: bool) -> None:
+        """Take note of what is being written: Redis is where this worker is."""
+        standing = self._standing
+        standing.record = self._lane.record
+        standing.entered = ""
+        standing.opened = opened
+        standing.timeout_s = NO_TIMEOUT
 
 
 def first_line(text: str) -> str:

@@ -78,7 +78,8 @@ def _execute(
     redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms: int, path: str
 ) -> str:
     name, attempt = taken.fields.get("fn", ""), int(taken.fields.get("attempt", "0"))
-    held = Held(keys, taken.run, name, attempt, options.ttl_s, options.wip_ttl_s)
+    created = taken.fields.get("created", "0")
+    held = Held(keys, taken.run, name, attempt, options.ttl_s, options.wip_ttl_s, created)
     first = taken.lane.token
     session: Session
 

@@ -207,7 +207,7 @@ def _instrument(kind: str, settings: Settings) -> None:
     from qflow import logs
 
     logs.configure(settings.log_format, settings.log_level, kind)
-    attach(logs.log_sink)
+    attach(logs.log_sink, detail=logs.detailed())
 
 
 def _expose(

@@ -131,8 +131,9 @@ class Worker:
         attempt = int(fields.get("attempt", "0"))
         options = self._options
         return Held(
-            self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s
-        )
+            self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s,
+            fields.get("created", "0"),
+        )  # fmt: skip
 
     def _yields(self, since: float) -> bool:
         """Whether a run has used its time slice while others may be waiting for a place."""

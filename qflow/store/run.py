@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
 from qflow.core.ids import job_id
@@ -36,16 +36,8 @@ class Lane(NamedTuple):
     @property
     def record(self) -> str:
         """The text in the run hash."""
-        return "|".join(
-            (
-                self.state,
-                str(self.token),
-                str(self.attempt),
-                str(self.deaths),
-                self.worker,
-                self.step,
-            )
-        )
+        state, token, attempt, deaths, worker, step = self
+        return f"{state}|{token}|{attempt}|{deaths}|{worker}|{step}"
 
     @classmethod
     def parse(cls, record: str) -> Lane:
@@ -70,6 +62,22 @@ class Written(NamedTuple):
 NOTHING: Final = Written()
 
 
+@dataclass(slots=True)
+class Standing:
+    """How a claimed run stands in Redis, while its worker is a step ahead of that.
+
+    `record` is the lane there. `entered` is the job of that record where it only led to the current
+    one and has yet to be closed, else empty. `opened` tells whether the current job has been written,
+    `began_ms` when it began where not, `timeout_s` what its step is allowed.
+    """
+
+    record: str
+    entered: str = ""
+    opened: bool = True
+    began_ms: int = 0
+    timeout_s: int = NO_TIMEOUT
+
+
 @dataclass(frozen=True)
 class Held:
     """A run whose lane a worker holds: what every transition of it starts from."""
@@ -80,6 +88,7 @@ class Held:
     attempt: int
     ttl_s: int
     wip_ttl_s: int
+    created: str = "0"
 
     @cached_property
     def run_keys(self) -> tuple[str, str, str]:
@@ -100,7 +109,8 @@ def claim(keys: Keys, worker: str, count: int, wip_ttl_s: int) -> Call:
     return Call(
         "claim",
         (keys.queue, keys.wake, keys.leases, keys.lanes(worker), keys.wip, keys.scheduled),
-        (keys.ns, RQ, worker, count, wip_ttl_s),
+        (keys.ns, RQ, worker, wip_ttl_s),
+        ((1,),) * count,
     )
 
 
@@ -148,16 +158,53 @@ def lost(redis: Redis, keys: Keys, before_ms: int, ttl_s: int) -> list[tuple[Hel
     return found
 
 
-def handover(held: Held, lane: Lane, next_lane: Lane, written: Written, timeout_s: int) -> Call:
-    """Keep a finished step and go on with the next one under this worker."""
-    keys = held.keys
-    closed, opened = held.job(lane), held.job(next_lane)
+def advance(
+    held: Held,
+    lane: Lane,
+    standing: Standing,
+    next_record: str,
+    written: Written,
+    retention_s: int,
+    output: str = "",
+) -> Call:
+    """Keep a finished step, if any, and go on under this worker: with `next_record`, or with the
+    run's end where there is `output`, which is kept for `retention_s` then."""
+    keys, head = _heads(held.keys, lane.worker, held.ttl_s, retention_s)
     return Call(
-        "handover",
-        (*held.run_keys, keys.job(closed), keys.job(opened), keys.wip, keys.finished),
+        "advance",
+        keys,
+        head,
         (
-            keys.ns, lane.worker, lane.record, next_lane.record, closed, opened, *written,
-            JOB_DATA, held.about(next_lane.step), timeout_s, held.ttl_s, held.wip_ttl_s,
+            (
+                held.run, standing.record, next_record, standing.entered, held.job(lane),
+                "" if standing.opened else standing.began_ms, *written, held.function,
+                standing.timeout_s, held.created, output,
+            ),
+        ),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _heads(
+    keys: Keys, worker: str, ttl_s: int, retention_s: int
+) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """Keys and arguments that all runs of a worker advance with."""
+    return (
+        (keys.wip, keys.finished, keys.lanes(worker)),
+        (keys.ns, RQ, worker, JOB_DATA, ttl_s, retention_s),
+    )
+
+
+def open_step(held: Held, lane: Lane, standing: Standing) -> Call:
+    """Write the job of the step that this worker is executing."""
+    keys = held.keys
+    opened = held.job(lane)
+    return Call(
+        "open",
+        (keys.run(held.run), keys.job(standing.entered), keys.job(opened), keys.wip, keys.finished),
+        (
+            keys.ns, lane.worker, standing.record, lane.record, standing.entered, opened, JOB_DATA,
+            held.about(lane.step), standing.timeout_s, held.ttl_s, held.wip_ttl_s,
         ),
     )  # fmt: skip
 

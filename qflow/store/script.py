@@ -17,15 +17,21 @@ import hiredis
 
 from qflow.store.redis import Redis, pack, refusal
 
+_MOST_TOGETHER: Final = 100  # Redis does nothing else meanwhile: some milliseconds
 _INCLUDE: Final = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 
 class Call(NamedTuple):
-    """One call of a script: its name, keys and arguments."""
+    """One call of a script: its name, keys and arguments.
+
+    `items` are what the script repeats (in its header `[...]...`) after `args`. Calls that have items,
+    and all else in common, may be made together: each gets its items' part of the list returned.
+    """
 
     script: str
     keys: Sequence[str]
     args: Sequence[Any]
+    items: Sequence[Sequence[Any]] = ()
 
 
 class Script(NamedTuple):
@@ -63,18 +69,74 @@ def _read(*parts: str) -> str:
 
 def packed(call: Call) -> bytes:
     """Return the EVALSHA command of a call, in Redis's protocol."""
+    return _packed(call, call.items)
+
+
+def _packed(call: Call, items: Sequence[Sequence[Any]]) -> bytes:
     keys = call.keys
-    command: bytes = pack(("EVALSHA", script(call.script).sha, len(keys), *keys, *call.args))
+    parts = ["EVALSHA", script(call.script).sha, len(keys), *keys, *call.args]
+    for item in items:
+        parts += item
+    command: bytes = pack(tuple(parts))
     return command
 
 
 def run_all(redis: Redis, calls: Sequence[Call]) -> list[Any]:
     """Run calls in order, in one round trip; error replies are returned in their places.
 
+    Calls that can be made together are: all of them where the last of them stands, which no two
+    writers of one moment can tell from any other order.
+    """
+    if len(calls) == 1:
+        return _exchange(redis, [packed(calls[0])])
+    groups = _together(calls)
+    replies = _exchange(redis, [_packed(calls[group[0]], _items(calls, group)) for group in groups])
+    found: list[Any] = [None] * len(calls)
+    for group, reply in zip(groups, replies, strict=True):
+        if len(group) > 1 and isinstance(reply, hiredis.ReplyError):  # whose fault, is not known
+            apart = _exchange(redis, [packed(calls[at]) for at in group])
+            for at, own in zip(group, apart, strict=True):
+                found[at] = own
+            continue
+        begin = 0
+        for at in group:
+            end = begin + len(calls[at].items)
+            found[at] = reply[begin:end] if len(group) > 1 and isinstance(reply, list) else reply
+            begin = end
+    return found
+
+
+def _together(calls: Sequence[Call]) -> list[list[int]]:
+    """Return the positions of calls that are made together, in the order in which they are made."""
+    groups: list[list[int]] = []
+    latest: dict[str, list[int]] = {}
+    for at, call in enumerate(calls):
+        group = latest.get(call.script) if call.items else None
+        if group and len(group) < _MOST_TOGETHER and _alike(call, calls[group[0]]):
+            groups.remove(group)
+            group.append(at)
+        else:
+            group = [at]
+            if call.items:
+                latest[call.script] = group
+        groups.append(group)
+    return groups
+
+
+def _alike(one: Call, other: Call) -> bool:
+    return one.args == other.args and one.keys == other.keys
+
+
+def _items(calls: Sequence[Call], group: Sequence[int]) -> Sequence[Sequence[Any]]:
+    return [item for at in group for item in calls[at].items]
+
+
+def _exchange(redis: Redis, commands: Sequence[bytes]) -> list[Any]:
+    """Return the replies of packed calls.
+
     Scripts that Redis has lost (a restart, SCRIPT FLUSH) are loaded again, all of them, and what
     was refused for it runs again in the same order.
     """
-    commands = [packed(call) for call in calls]
     replies = redis.send(b"".join(commands), len(commands))
     missing = [i for i, reply in enumerate(replies) if _is_missing(reply)]
     while missing:  # more than once where they are lost again in between

@@ -25,7 +25,10 @@ def starts(header: Header) -> set[str]:
 def ends(header: Header) -> set[str]:
     """Return the states that a script takes a run to."""
     found = re.findall(r"move_index\(ns, [^)]*, ('?\w+'?), known\[\d\]\)", header.body)
-    return {status for name in found for status in (_given() if name == "status" else {name[1:-1]})}
+    found += re.findall(r"'ZADD', ns \.\. ':runs:(\w+)'", header.body)  # many at once
+    return {
+        status for name in found for status in (_given() if name == "status" else {name.strip("'")})
+    }
 
 
 def test_moves() -> None:

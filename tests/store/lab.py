@@ -9,7 +9,7 @@ from qflow.core.ids import job_id, ulid
 from qflow.store import directory, lease, run, stream, timer
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
-from qflow.store.run import Claimed, Held, Lane, Written
+from qflow.store.run import Claimed, Held, Lane, Standing, Written
 from qflow.store.script import Call
 from qflow.store.script import run as execute
 
@@ -100,13 +100,14 @@ class Lab:
         self.beat(worker)
         (claimed,) = self.claim(worker)
         assert claimed.run == created
-        return Held(self.keys, created, function, 0, TTL_S, WIP_S), claimed.lane
+        since = claimed.fields["created"]
+        return Held(self.keys, created, function, 0, TTL_S, WIP_S, since), claimed.lane
 
     def stepping(self, worker: str = "w1", step: str = "send", **lane: int) -> tuple[Held, Lane]:
         """Create a run whose worker is executing a step."""
         held, entered = self.held(worker)
         opened = entered.next("s", step, **lane)
-        assert self(run.handover(held, entered, opened, run.NOTHING, 30)) == 1
+        assert self(opening(held, entered, opened)) == 1
         return held, opened
 
     def lead(self, name: str = "s1") -> int:
@@ -184,10 +185,34 @@ class Lab:
         }
 
 
+def opening(held: Held, lane: Lane, opened: Lane) -> Call:
+    """The call that opens a step's job and closes the one before."""
+    standing = Standing(lane.record)
+    standing.entered, standing.timeout_s = held.job(lane), 30
+    return run.open_step(held, opened, standing)
+
+
+def advancing(
+    held: Held,
+    lane: Lane,
+    following: Lane,
+    written: Written,
+    *,
+    began_ms: int = 0,
+    output: str = "",
+) -> Call:
+    """The call that keeps a step and goes on; its job is opened unless `began_ms` says when it began."""
+    standing = Standing(lane.record)
+    standing.opened, standing.began_ms = not began_ms, began_ms
+    return run.advance(held, lane, standing, following.record, written, 700, output)
+
+
 def wrote(step: str, result: str = '{"ok":1}', attempt: int = 0) -> Written:
     """What a transition keeps of a finished step."""
     trace = json.dumps({"t": "step", "id": step, "a": attempt, "s": 1, "e": 2, "ok": True})
     return Written(step, result, trace)
 
 
-__all__ = ["FN", "KEEP", "LEASE_MS", "TTL_S", "WIP_S", "Lab", "job_id", "wrote"]
+__all__ = [
+    "FN", "KEEP", "LEASE_MS", "TTL_S", "WIP_S", "Lab", "advancing", "job_id", "opening", "wrote",
+]  # fmt: skip

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from store.lab import FN, KEEP, TTL_S, Lab, wrote
+from store.lab import FN, KEEP, TTL_S, Lab, advancing, opening, wrote
 
 from qflow.store import directory, ending, run
 from qflow.store.run import End, Held, Lane, Wait
@@ -109,18 +109,27 @@ def test_a_late_commit_is_told_so_and_not_counted_as_a_lost_lease(lab: Lab) -> N
     before = lab.snapshot()
     for call in (
         run.finish(held, lane, wrote("send"), ENDED),
-        run.handover(held, lane, lane.next("s", "next"), wrote("send"), 30),
+        opening(held, lane, lane.next("s", "next")),
         run.giveback(held, lane, lane.next("q", "next"), wrote("send"), front=False),
         run.delay(held, lane, after, wrote("send"), wait),
     ):
         assert lab(call) == run.CANCELLED
+    for output in ("", "[1]"):
+        following = lane.next("e" if output else "s", "next")
+        call = advancing(held, lane, following, wrote("send"), output=output)
+        assert lab(call) == [run.CANCELLED]
     assert lab.snapshot() == before
     assert lab.counter("fenced") == 0
 
 
-def test_a_run_that_ends_by_itself_leaves_no_place_either(lab: Lab) -> None:
+@pytest.mark.parametrize("script", ["finish", "advance"])
+def test_a_run_that_ends_by_itself_leaves_no_place_either(lab: Lab, script: str) -> None:
     held, lane = stand(lab, "s")
-    assert lab(run.finish(held, lane, run.NOTHING, ENDED)) == 1
+    if script == "finish":
+        assert lab(run.finish(held, lane, run.NOTHING, ENDED)) == 1
+    else:
+        following = lane.next("e", "")
+        assert lab(advancing(held, lane, following, run.NOTHING, output="1")) == [1]
     assert lab.redis.call("EXISTS", lab.keys.deadlines, lab.keys.cancel(f"{FN}:rule:value")) == 0
 
 

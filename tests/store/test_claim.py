@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from store.lab import FN, WIP_S, Lab, wrote
+from store.lab import FN, WIP_S, Lab, advancing, wrote
 
 from qflow.store import run
 from qflow.store.run import Lane
@@ -78,7 +78,7 @@ def test_a_job_requeued_by_hand_gets_its_expiry_back(lab: Lab) -> None:
     held, lane = lab.stepping()
     job = held.job(lane)
     opened = lane.next("s", "next")
-    assert lab(run.handover(held, lane, opened, wrote("send"), 30)) == 1
+    assert lab(advancing(held, lane, opened, wrote("send"))) == [1]
     lab.redis.call("PERSIST", lab.keys.job(job))
     lab.redis.call("HSET", lab.keys.job(job), "status", "queued")
     lab.redis.call("RPUSH", lab.keys.queue, job)

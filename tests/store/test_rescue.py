@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from store.lab import FN, TTL_S, WIP_S, Lab
+from store.lab import FN, TTL_S, WIP_S, Lab, advancing, wrote
 
-from qflow.store import lease, run
+from qflow.store import lease
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +78,8 @@ def test_the_dead_workers_late_commit_is_refused(lab: Lab) -> None:
     held, lane = lab.stepping()
     lapse(lab)
     lab(rescuing(lab))
-    late = run.handover(held, lane, lane.next("s", "second"), run.NOTHING, 30)
-    assert lab(late) == b"q|3|1|1||send"
+    late = advancing(held, lane, lane.next("s", "second"), wrote("send"))
+    assert lab(late) == [b"q|3|1|1||send"]
     assert lab.counter("fenced") == 1
 
 
@@ -124,3 +124,20 @@ def test_a_run_that_went_elsewhere_is_not_taken_back(lab: Lab) -> None:
     assert lab.fields(held.run)["lane"] == "s|5|0|0|w2|send"
     assert lab.queue() == []
     lab.redis.call("DEL", lab.keys.wip)
+
+
+def test_a_step_too_young_to_have_a_job_leaves_a_failed_one(lab: Lab) -> None:
+    held, lane = lab.stepping()
+    young = lane.next("s", "second")
+    assert lab(advancing(held, lane, young, wrote("send"))) == [1]
+    assert lab.job(held, young) == {}
+    lapse(lab)
+    assert lab(rescuing(lab)) == 1
+    job = lab.job(held, young)
+    assert (job["status"], job["description"], job["origin"]) == (
+        "failed",
+        f"{FN}/second",
+        lab.keys.ns,
+    )
+    assert job["created_at"] and job["ended_at"]
+    assert held.job(young) in lab.members(lab.keys.failed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hiredis
 import pytest
-from store.lab import FN, Lab
+from store.lab import FN, Lab, opening
 
 from qflow.errors import RedisRefused
-from qflow.store import lease, run, script
+from qflow.store import lease, script
 from qflow.store.script import Call
 
 
@@ -25,8 +25,8 @@ def test_calls_run_in_their_order_after_a_flush(lab: Lab) -> None:
     opened = lane.next("s", "one")
     following = opened.next("s", "two")
     calls = [
-        run.handover(held, lane, opened, run.NOTHING, 30),
-        run.handover(held, opened, following, run.NOTHING, 30),
+        opening(held, lane, opened),
+        opening(held, opened, following),
         lease.rescue(lab.keys, "w1", 500, leaving=True),
     ]
     lab.redis.call("SCRIPT", "FLUSH")

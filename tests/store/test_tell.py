@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from store.lab import FN, KEEP, Lab, wrote
+from store.lab import FN, KEEP, Lab, advancing, wrote
 
 from qflow.core.event import CANCELLED, FAILED, FINISHED, SYSTEM
 from qflow.store import directory, run, stream
@@ -85,6 +85,17 @@ def test_the_output_of_a_completed_run(lab: Lab) -> None:
     (finished,) = told(lab)
     assert finished["data"]["output"] == [1]
     assert finished["data"]["status"] == "completed"
+
+
+def test_runs_that_complete_together(lab: Lab) -> None:
+    publish(lab, FINISHED)
+    held, lane = lab.stepping()
+    call = advancing(held, lane, lane.next("e", "send"), wrote("send"), output='{"n":1}')
+    assert lab(call) == [1]
+    (finished,) = told(lab)
+    assert finished["data"]["output"] == {"n": 1}
+    assert lab(call) == [2]
+    assert len(told(lab)) == 1
 
 
 @pytest.mark.parametrize("name", SYSTEM)

@@ -9,6 +9,7 @@ local run_key, scheduled_key = unpack(KEYS)
 local ns, rq, run, request, reason, ttl, keep_s = unpack(ARGV)
 -- include: clock
 -- include: index
+-- include: unwatch
 -- include: release
 -- include: tell
 -- include: cancel

@@ -1,14 +1,15 @@
--- Take up to `count` jobs from the queue for a worker, each with its run's state and finished steps.
+-- Take jobs from the queue for the free places of a worker, each with its run's state and finished steps.
 -- A job id that no longer is its run's current job (a duplicate, a leftover) is dropped and counted.
 -- A job whose worker died is a suspect until it ends: a worker takes one of them at a time, so that
 -- those who died together with a job that kills its worker are not with it every time.
 -- KEYS: queue wake leases lanes wip scheduled
--- ARGV: ns rq worker count wip_ttl
+-- ARGV: ns rq worker wip_ttl [place]...
 -- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, the indexes of the runs' status
 -- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}
 -- Callers: store.run.claim
 local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
-local ns, rq, worker, count, wip_ttl = unpack(ARGV)
+local ns, rq, worker, wip_ttl = unpack(ARGV, 1, 4)
+local count = #ARGV - 4
 if not redis.call('ZSCORE', leases_key, worker) then return -1 end
 local first = redis.call('LPOP', queue_key)
 if not first then return {} end
@@ -63,7 +64,7 @@ local id = first
 while id do
   local job = take(id)
   if job then taken[#taken + 1] = job end
-  if #taken >= tonumber(count) or #skipped >= 32 then break end
+  if #taken >= count or #skipped >= 32 then break end
   id = redis.call('LPOP', queue_key)
 end
 local left = redis.call('LLEN', queue_key)

@@ -12,6 +12,7 @@ local ns, rq, run, expected, next, step, result, trace, status, output, job_stat
 local refused = refuse(run_key, ns, expected, next)
 if refused then return refused end
 -- include: clock
+-- include: unwatch
 -- include: release
 -- include: failure
 -- include: commit

@@ -10,6 +10,7 @@ if redis.call('HEXISTS', functions_key, fn) == 0 then return -1 end
 -- include: clock
 -- include: jobs
 -- include: index
+-- include: unwatch
 -- include: release
 -- include: tell
 -- include: cancel

@@ -10,6 +10,7 @@ local ns, rq, token, limit, ttl, keep_s = unpack(ARGV)
 if redis.call('HGET', leader_key, 'token') ~= token then return {-1} end
 -- include: clock
 -- include: index
+-- include: unwatch
 -- include: release
 -- include: tell
 -- include: cancel

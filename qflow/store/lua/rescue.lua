@@ -36,6 +36,9 @@ for _, run in ipairs(only_run and {only_run} or redis.call('SMEMBERS', lanes_key
       redis.call('DEL', rq .. ':job:' .. old)
       redis.call('ZREM', wip_key, old .. ':' .. worker)
     else
+      if redis.call('EXISTS', rq .. ':job:' .. old) == 0 then -- a step too young to have been opened
+        open_job(rq .. ':job:' .. old, 'started', ns, data, known[2] .. (step == '' and '' or '/' .. step), -1, ttl)
+      end
       redis.call('HSET', rq .. ':job:' .. old, 'data', data)
       close_job(rq .. ':job:' .. old, old, 'failed', failed_key, wip_key, worker, ttl)
       record_failure(rq, old, failure, worker, ttl)

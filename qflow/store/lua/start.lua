@@ -13,6 +13,7 @@ if #ARGV < 11 then return 0 end
 -- include: clock
 -- include: jobs
 -- include: index
+-- include: unwatch
 -- include: release
 -- include: tell
 -- include: cancel

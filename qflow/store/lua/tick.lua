@@ -16,6 +16,7 @@ if tick == '' then return 0 end
 -- include: clock
 -- include: jobs
 -- include: index
+-- include: unwatch
 -- include: release
 -- include: tell
 -- include: cancel

@@ -1,4 +1,4 @@
--- Redis's clock: `seconds`, `now_ms`, and `stamp`, the time as RQ writes it.
+-- Redis's clock: `seconds`, `now_ms`, and `stamp`, the time as RQ writes it; `stamp_of_ms` writes another.
 local time = redis.call('TIME')
 local seconds = tonumber(time[1])
 local now_ms = seconds * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -20,3 +20,8 @@ local function stamp_of(s, us)
     math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, us)
 end
 local stamp = stamp_of(seconds, tonumber(time[2]))
+local function stamp_of_ms(ms) -- digits; mostly of this very second
+  local whole, thousandths = string.sub(ms, 1, -4), string.sub(ms, -3)
+  if whole == time[1] then return string.sub(stamp, 1, 20) .. thousandths .. '000Z' end
+  return stamp_of(tonumber(whole), tonumber(thousandths) * 1000)
+end

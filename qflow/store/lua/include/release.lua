@@ -1,6 +1,6 @@
 -- Drops all that a run holds, whatever its lane's state: a queued job, a timer, a place with a worker,
 -- and where it is `watched` from. Its job ends as `status`, in RQ's `registry` where one is given. A long
--- queue is not searched: what stays in it is dropped when it is claimed. Needs clock.
+-- queue is not searched: what stays in it is dropped when it is claimed. Needs clock and unwatch.
 -- Returns the id of the job.
 local function release(ns, rq, run, record, watched, status, registry, scheduled_key, ttl)
   local state, token, worker, step = string.match(record, '^(%a)|(%d+)|%d+|%d+|([^|]*)|(.*)$')
@@ -14,11 +14,11 @@ local function release(ns, rq, run, record, watched, status, registry, scheduled
   elseif state == 'q' and redis.call('LLEN', rq .. ':queue:' .. ns) <= 1000 then
     redis.call('LREM', rq .. ':queue:' .. ns, 1, id)
   end
-  redis.call('HSET', rq .. ':job:' .. id, 'status', status, 'ended_at', stamp)
-  redis.call('EXPIRE', rq .. ':job:' .. id, ttl)
-  if registry ~= '' then redis.call('ZADD', registry, seconds + ttl, id) end
-  for key, member in string.gmatch(watched or '', '([^\t]+)\t([^\n]+)\n') do
-    redis.call('ZREM', ns .. ':' .. key, member)
+  if redis.call('EXISTS', rq .. ':job:' .. id) == 1 then
+    redis.call('HSET', rq .. ':job:' .. id, 'status', status, 'ended_at', stamp)
+    redis.call('EXPIRE', rq .. ':job:' .. id, ttl)
   end
+  if registry ~= '' then redis.call('ZADD', registry, seconds + ttl, id) end
+  unwatch(ns, watched)
   return id
 end
