@@ -17,6 +17,7 @@ from qflow.core.event import MAX_EVENT_BYTES, to_text
 from qflow.core.ids import ulid
 from qflow.read import functions, topology
 from qflow.read.nearest import unknown_function
+from qflow.read.snapshot import text
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.stream import Keep
@@ -46,7 +47,7 @@ def command(settings: Settings, function: str, data: str, detach: bool, as_json:
 
 
 def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], keep: Keep) -> str:
-    """Start a function with an event of these data, and return the run's id.
+    """Start a function with an event of these data, and return the id of the run that it has for it.
 
     Raises NotFound where no worker publishes the function.
     """
@@ -59,12 +60,15 @@ def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], ke
     now_ms = time.time_ns() // 1_000_000
     event_id = ulid(now_ms, os.urandom(10))
     what = f"the data for function {function!r}"
-    text = codec.encode(values, what)
-    codec.check_size(text, MAX_EVENT_BYTES, what)
-    event = event_id, to_text(event_id, INVOKED, now_ms, "", text)
+    payload = codec.encode(values, what)
+    codec.check_size(payload, MAX_EVENT_BYTES, what)
+    event = event_id, to_text(event_id, INVOKED, now_ms, "", payload)
     made = starting(view.spec, event[1], now_ms)
-    if script.run(redis, invoke.invoke(keys, made, event, keep)) == invoke.UNPUBLISHED:
+    reply = script.run(redis, invoke.invoke(keys, made, event, keep))
+    if reply == invoke.UNPUBLISHED:
         raise unknown_function(function, (), keys.ns)
+    if reply == invoke.STARTED_BEFORE:  # an event of the same idempotency value did
+        return text(redis.call("GET", keys.seen(function, event_id)))
     return made.run
 
 

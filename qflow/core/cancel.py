@@ -13,6 +13,8 @@ from qflow.core.trigger import EventTrigger
 from qflow.errors import DefinitionError
 
 MAX_RULES: Final = 5
+CONDITION: Final = ("event", "async")
+"""What a condition of a rule is about: the run's own event and the later one."""
 _PATH: Final = re.compile(r"(?:id|name|v|ts|data(?:\.[A-Za-z_]\w*)+)", re.ASCII)
 
 
@@ -21,16 +23,22 @@ class CancelOn:
     """An event that cancels unfinished runs: those whose own event has the same value at `match`.
 
     `event` is a name, or one with a trailing wildcard, as in a trigger. `match` is a path such as
-    "data.order_id", looked up in both events; without it every run of the function is meant. Only
+    "data.order_id", looked up in both events; without it every run of the function is meant. `when`
+    is a condition besides, over the run's `event` and the later one, `async`. Only
     events that come after the run's own count, and only within `timeout` of it, where that is given.
     """
 
     event: str
     match: str = ""
+    when: str | None = None
     timeout: Duration | None = None
 
     def __post_init__(self) -> None:
         EventTrigger(self.event)
+        if self.when is not None:
+            from qflow.core import expression  # only rules with a condition pay for it
+
+            expression.compile(self.when, CONDITION, f"CancelOn({self.event!r}) when")
         if self.match and not (isinstance(self.match, str) and _PATH.fullmatch(self.match)):
             raise DefinitionError(
                 f'CancelOn({self.event!r}): match must be a path such as "data.order_id", '
@@ -43,7 +51,9 @@ class CancelOn:
         """Return what a worker publishes of it."""
         what = f"CancelOn({self.event!r}, timeout=)"
         span_ms = 0 if self.timeout is None else to_ms(self.timeout, what)
-        return {"event": self.event, "match": self.match, "timeout_ms": span_ms}
+        return {
+            "event": self.event, "match": self.match, "when": self.when, "timeout_ms": span_ms,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +107,8 @@ def rule_key(function: str, rule: Mapping[str, Any], event: Mapping[str, Any]) -
         found = _value_at(event, rule["match"])
         if found is None:
             return ""
-        value = _digest(_plain(found))
-    return f"{function}:{_digest([rule['event'], rule['match']])}:{value}"
+        value = digest(found)
+    return f"{function}:{digest([rule['event'], rule['match'], rule['when']])}:{value}"
 
 
 def _value_at(event: Mapping[str, Any], path: str) -> Any:
@@ -113,7 +123,9 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """Return a name for a JSON value, the same for values that are equal."""
+    value = _plain(value)
     from hashlib import sha1  # loads OpenSSL: producers never come here
 
     return sha1(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

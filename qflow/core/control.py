@@ -20,11 +20,15 @@ class Control(TypedDict, total=False):
     `cancel_on`: events that cancel a run of it; at most five `CancelOn(…)`.
 
     `timeouts`: `Timeouts(start=, finish=)`, deadlines at which a run is cancelled.
+
+    `idempotency`: an expression over the event, such as "event.data.order_id": the same value starts
+    the function once in 24 hours. Null, false and "" are no value: such events always start it.
     """
 
     on_failure: Callable[..., Any] | None
     cancel_on: CancelOn | Sequence[CancelOn] | None
     timeouts: Timeouts | None
+    idempotency: str | None
 
 
 def control_spec(given: Control, where: str) -> dict[str, Any]:
@@ -43,4 +47,10 @@ def control_spec(given: Control, where: str) -> dict[str, Any]:
         if not isinstance(timeouts, Timeouts):
             raise DefinitionError(f"{where}: timeouts must be Timeouts(…), not {timeouts!r}")
         spec["timeouts"] = timeouts.to_spec()
+    idempotency = given.get("idempotency")
+    if idempotency is not None:
+        from qflow.core import expression  # only functions with one pay for it
+
+        expression.compile(idempotency, where=f"{where}: idempotency")
+        spec["idempotency"] = idempotency
     return spec

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import hiredis
 
-from qflow.core.cancel import rule_key
+from qflow.core.cancel import CONDITION, rule_key
+from qflow.core.event import as_mapping
 from qflow.core.trigger import names_matching
 from qflow.engine.intake import Accepted
+from qflow.errors import ExpressionError
 from qflow.store import ending
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis, refusal
@@ -39,15 +42,40 @@ def cancel_matching(redis: Redis, keys: Keys, rules: Rules, item: Accepted, keep
         return
     event = json.loads(item.text)
     keyed = ((rule_key(function, rule, event), rule) for function, rule in named)
-    matches = [ending.Match(key, rule["timeout_ms"]) for key, rule in keyed if key]
+    matches = [
+        (ending.Match(key, rule["timeout_ms"], not rule["when"]), rule)
+        for key, rule in keyed
+        if key
+    ]
     if not matches:
         return
     reason = f"event {item.name} {item.event_id}"
-    found = ending.matched(redis, keys, item.entry.id, reason, matches)
-    runs = [run for each in found for run in each]
+    found = ending.matched(redis, keys, item.entry.id, reason, [match for match, _ in matches])
+    runs: list[str] = []
+    for candidates, (_, rule) in zip(found, matches, strict=True):
+        when = rule["when"]
+        runs += _meeting(redis, keys, candidates, when, item) if when else candidates
     for ended in cancel_all(redis, keys, runs, reason, keep):
         if ended.status == "":
             tell_cancelled(ended.function, ended.run, reason)
+
+
+def _meeting(
+    redis: Redis, keys: Keys, candidates: Sequence[str], when: str, item: Accepted
+) -> Iterator[str]:
+    """Yield the runs for which a rule's condition holds; one that cannot be evaluated does not."""
+    from qflow.core import expression  # a router without such rules never loads it
+
+    condition = expression.compile(when, CONDITION)
+    later = as_mapping(item.text)
+    for at in range(0, len(candidates), _PAGE):
+        page = candidates[at : at + _PAGE]
+        events = redis.pipeline([("HGET", keys.run(run), "event") for run in page])
+        for run, event in zip(page, events, strict=True):
+            with suppress(ExpressionError):
+                own = as_mapping(event.decode()) if event else None
+                if own and condition.truthy({"event": own, "async": later}, item.entry_ms):
+                    yield run
 
 
 class Ended(NamedTuple):

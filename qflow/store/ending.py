@@ -50,10 +50,11 @@ def overdue(redis: Redis, keys: Keys, token: int, limit: int, keep: Keep) -> Ove
 
 class Match(NamedTuple):
     """A rule that an event falls under: it cancels runs whose own event came within `span_ms` before it
-    (0: whenever)."""
+    (0: whenever). It is noted for runs that are created later unless a condition decides."""
 
     rule: str
     span_ms: int
+    noted: bool
 
 
 def place(entry: str) -> str:
@@ -70,11 +71,19 @@ def matched(
     Noted first: a run that another router creates meanwhile is either found here or finds the note.
     """
     at = place(entry)
-    commands: list[Command] = []
-    for rule, span_ms in found:
-        least = f"{float(at) - span_ms:.12f}" if span_ms else "-inf"
-        commands += [
-            ("SET", keys.cancelled(rule), f"{at} {reason}", "EX", _REMEMBERED_S),
-            ("ZRANGEBYSCORE", keys.cancel(rule), least, f"({at}"),
-        ]
-    return [[run.decode() for run in reply] for reply in redis.pipeline(commands)[1::2]]
+    notes: list[Command] = [
+        ("SET", keys.cancelled(each.rule), f"{at} {reason}", "EX", _REMEMBERED_S)
+        for each in found
+        if each.noted
+    ]
+    looks: list[Command] = [
+        (
+            "ZRANGEBYSCORE",
+            keys.cancel(each.rule),
+            f"{float(at) - each.span_ms:.12f}" if each.span_ms else "-inf",
+            f"({at}",
+        )
+        for each in found
+    ]
+    replies = redis.pipeline([*notes, *looks])[len(notes) :]
+    return [[run.decode() for run in reply] for reply in replies]

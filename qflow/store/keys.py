@@ -24,12 +24,112 @@ JOB_DATA: Final = (
 that nothing of qflow's is ever serialised for RQ, and a contract test compares it with RQ's own."""
 
 
-class Keys:
-    """The keys of one namespace."""
+class _Namespace:
+    """What all keys begin with."""
 
     def __init__(self, namespace: str) -> None:
         self.ns = namespace
         self.queue_name = namespace
+
+
+class _Control(_Namespace):
+    """Keys of what keeps a run from starting, and of what may end it from outside."""
+
+    def once(self, function: str, value: str) -> str:
+        """String. The run that a function has for a value of its idempotency expression, as a digest.
+        Expires after 24 h."""
+        return f"{self.ns}:once:{function}:{value}"
+
+    def cancel(self, rule: str) -> str:
+        """Sorted set. Runs that an event of this rule (`function:rule:value`) cancels, by the place of
+        their own event in time (ms). Written by create; deleted by Redis when empty."""
+        return f"{self.ns}:cancel:{rule}"
+
+    def cancelled(self, rule: str) -> str:
+        """String. The last event of this rule: its place in time and why it cancels, for runs whose own
+        event is routed after it. Expires after an hour."""
+        return f"{self.ns}:cancelled:{rule}"
+
+    @cached_property
+    def deadlines(self) -> str:
+        """Sorted set. `start|span|run` and `finish|span|run` by the time (ms) at which to look. Written
+        by create and overdue; deleted by Redis when empty."""
+        return f"{self.ns}:deadlines"
+
+
+class _OfRQ(_Namespace):
+    """RQ's own keys."""
+
+    @cached_property
+    def queue(self) -> str:
+        """List. Ids of queued jobs, RQ's own queue. Deleted by Redis when empty."""
+        return f"{RQ}:queue:{self.queue_name}"
+
+    @cached_property
+    def wip(self) -> str:
+        """Sorted set. RQ's StartedJobRegistry: `job:execution` by expiry (s). Deleted by Redis when
+        empty."""
+        return f"{RQ}:wip:{self.queue_name}"
+
+    @cached_property
+    def finished(self) -> str:
+        """Sorted set. RQ's FinishedJobRegistry: job by expiry (s). Pruned; permanent."""
+        return f"{RQ}:finished:{self.queue_name}"
+
+    @cached_property
+    def failed(self) -> str:
+        """Sorted set. RQ's FailedJobRegistry: job by expiry (s). Pruned; permanent."""
+        return f"{RQ}:failed:{self.queue_name}"
+
+    @cached_property
+    def scheduled(self) -> str:
+        """Sorted set. rq-scheduler's delayed jobs by due time (s). The default namespace has
+        rq-scheduler's own key, so that its stock tools list them; others have one of their own."""
+        stock = f"{RQ}:scheduler:scheduled_jobs"
+        return stock if self.ns == "qflow" else f"{stock}:{self.ns}"
+
+    def job(self, job: str) -> str:
+        """Hash. RQ's job. Expires by `rq_ttl` once it has ended."""
+        return f"{RQ}:job:{job}"
+
+    def results(self, job: str) -> str:
+        """Stream. RQ's results of a job; failures only. Expires with the job."""
+        return f"{RQ}:results:{job}"
+
+    def execution(self, job: str, worker: str) -> str:
+        """Hash. RQ's execution of a job by a worker. Expires with the worker's beat."""
+        return f"{RQ}:execution:{job}:{worker}"
+
+    def executions(self, job: str) -> str:
+        """Sorted set. RQ's executions of a job. Expires with the worker's beat."""
+        return f"{RQ}:executions:{job}"
+
+    def rq_worker(self, worker: str) -> str:
+        """Hash. RQ's worker. Expires with its beat."""
+        return f"{RQ}:worker:{worker}"
+
+    def rq_worker_executions(self, worker: str) -> str:
+        """Set. `job:execution` that an RQ worker is running. Expires with its beat."""
+        return f"{RQ}:worker:{worker}:executions"
+
+    @cached_property
+    def rq_workers(self) -> str:
+        """Set. Keys of all RQ workers. Permanent; RQ's own clean-up drops the dead."""
+        return f"{RQ}:workers"
+
+    @cached_property
+    def rq_queue_workers(self) -> str:
+        """Set. Keys of the RQ workers of this queue. Permanent."""
+        return f"{RQ}:workers:{self.queue_name}"
+
+    @cached_property
+    def rq_queues(self) -> str:
+        """Set. Keys of all RQ queues. Permanent."""
+        return f"{RQ}:queues"
+
+
+class Keys(_Control, _OfRQ):
+    """The keys of one namespace."""
 
     # -- events
 
@@ -75,24 +175,6 @@ class Keys:
     def seen(self, function: str, event: str) -> str:
         """String. The run that this event started for this function. Expires after 24 h."""
         return f"{self.ns}:seen:{function}:{event}"
-
-    # -- what ends a run from outside
-
-    def cancel(self, rule: str) -> str:
-        """Sorted set. Runs that an event of this rule (`function:rule:value`) cancels, by the place of
-        their own event in time (ms). Written by create; deleted by Redis when empty."""
-        return f"{self.ns}:cancel:{rule}"
-
-    def cancelled(self, rule: str) -> str:
-        """String. The last event of this rule: its place in time and why it cancels, for runs whose own
-        event is routed after it. Expires after an hour."""
-        return f"{self.ns}:cancelled:{rule}"
-
-    @cached_property
-    def deadlines(self) -> str:
-        """Sorted set. `start|span|run` and `finish|span|run` by the time (ms) at which to look. Written
-        by create and overdue; deleted by Redis when empty."""
-        return f"{self.ns}:deadlines"
 
     # -- functions and schedules
 
@@ -161,72 +243,3 @@ class Keys:
     def wake_timer(self) -> str:
         """List. An element when a timer earlier than all others was set. Expires after a minute."""
         return f"{self.ns}:wake:timer"
-
-    # -- RQ's own
-
-    @cached_property
-    def queue(self) -> str:
-        """List. Ids of queued jobs, RQ's own queue. Deleted by Redis when empty."""
-        return f"{RQ}:queue:{self.queue_name}"
-
-    @cached_property
-    def wip(self) -> str:
-        """Sorted set. RQ's StartedJobRegistry: `job:execution` by expiry (s). Deleted by Redis when
-        empty."""
-        return f"{RQ}:wip:{self.queue_name}"
-
-    @cached_property
-    def finished(self) -> str:
-        """Sorted set. RQ's FinishedJobRegistry: job by expiry (s). Pruned; permanent."""
-        return f"{RQ}:finished:{self.queue_name}"
-
-    @cached_property
-    def failed(self) -> str:
-        """Sorted set. RQ's FailedJobRegistry: job by expiry (s). Pruned; permanent."""
-        return f"{RQ}:failed:{self.queue_name}"
-
-    @cached_property
-    def scheduled(self) -> str:
-        """Sorted set. rq-scheduler's delayed jobs by due time (s). The default namespace has
-        rq-scheduler's own key, so that its stock tools list them; others have one of their own."""
-        stock = f"{RQ}:scheduler:scheduled_jobs"
-        return stock if self.ns == "qflow" else f"{stock}:{self.ns}"
-
-    def job(self, job: str) -> str:
-        """Hash. RQ's job. Expires by `rq_ttl` once it has ended."""
-        return f"{RQ}:job:{job}"
-
-    def results(self, job: str) -> str:
-        """Stream. RQ's results of a job; failures only. Expires with the job."""
-        return f"{RQ}:results:{job}"
-
-    def execution(self, job: str, worker: str) -> str:
-        """Hash. RQ's execution of a job by a worker. Expires with the worker's beat."""
-        return f"{RQ}:execution:{job}:{worker}"
-
-    def executions(self, job: str) -> str:
-        """Sorted set. RQ's executions of a job. Expires with the worker's beat."""
-        return f"{RQ}:executions:{job}"
-
-    def rq_worker(self, worker: str) -> str:
-        """Hash. RQ's worker. Expires with its beat."""
-        return f"{RQ}:worker:{worker}"
-
-    def rq_worker_executions(self, worker: str) -> str:
-        """Set. `job:execution` that an RQ worker is running. Expires with its beat."""
-        return f"{RQ}:worker:{worker}:executions"
-
-    @cached_property
-    def rq_workers(self) -> str:
-        """Set. Keys of all RQ workers. Permanent; RQ's own clean-up drops the dead."""
-        return f"{RQ}:workers"
-
-    @cached_property
-    def rq_queue_workers(self) -> str:
-        """Set. Keys of the RQ workers of this queue. Permanent."""
-        return f"{RQ}:workers:{self.queue_name}"
-
-    @cached_property
-    def rq_queues(self) -> str:
-        """Set. Keys of all RQ queues. Permanent."""
-        return f"{RQ}:queues"

@@ -54,6 +54,15 @@ def test_without_a_match_every_run_of_the_function(world: World) -> None:
     assert world.until_status(spared, "waiting").status == "waiting"
 
 
+def test_a_condition_over_both_events(world: World) -> None:
+    define(world, CancelOn("shop/closed", when="async.data.city == event.data.city"))
+    world.worker()
+    one, two = order(world, city="Bonn"), order(world, city="Ulm")
+    world.send("shop/closed", {"city": "Bonn"})
+    world.until_status(one, "cancelled")
+    assert world.look(two).status == "waiting"
+
+
 def test_a_run_is_cancelled_before_it_starts_and_a_later_one_is_not(world: World) -> None:
     define(world, CancelOn("order/cancelled", match="data.id"))
     world.publish()
@@ -135,6 +144,7 @@ def test_an_event_costs_the_same_with_many_other_runs(world: World) -> None:
         (lambda: CancelOn("a", match="order_id"), 'match must be a path such as "data.order_id"'),
         (lambda: CancelOn("a", match="data.x == 1"), "match must be a path"),
         (lambda: CancelOn("a", timeout="soon"), "is not a duration"),
+        (lambda: CancelOn("a", when="asink.data.x"), "when, column 1: unknown name 'asink'"),
     ],
 )
 def test_rules_that_cannot_work(make: Any, words: str) -> None:

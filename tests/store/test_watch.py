@@ -32,7 +32,9 @@ def start(lab: Lab, entry: str) -> str:
 
 
 def matched(lab: Lab, entry: str, span_ms: int = 0) -> list[str]:
-    (found,) = ending.matched(lab.redis, lab.keys, entry, "event x", [Match(RULE, span_ms)])
+    (found,) = ending.matched(
+        lab.redis, lab.keys, entry, "event x", [Match(RULE, span_ms, noted=True)]
+    )
     return found
 
 

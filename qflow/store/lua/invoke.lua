@@ -1,7 +1,7 @@
 -- Start a run of one published function directly, without an event on the stream.
 -- KEYS: functions rq_queues wake scheduled
 -- ARGV: ns rq fn run version app terms event_id event data ttl keep_s
--- Builds: <ns>:run:<run>, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
+-- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
 -- Returns: 1 started, 0 this event id started the function before, -1 the function is not published
 -- Callers: store.invoke.invoke
 local functions_key, queues_key, wake_key, scheduled_key = unpack(KEYS)

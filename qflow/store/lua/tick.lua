@@ -2,7 +2,7 @@
 -- leader read it. A schedule that a deploy removed or changed fires nothing.
 -- KEYS: cron leader rq_queues wake scheduled
 -- ARGV: ns rq token member last handled tick fn run version app terms event_id event data ttl keep_s
--- Builds: <ns>:run:<run>, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
+-- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
 -- Returns: 1 started, 0 nothing to start or started before, -1 not the leader, -2 the schedule changed
 -- Callers: store.timer.tick
 local cron_key, leader_key, queues_key, wake_key, scheduled_key = unpack(KEYS)

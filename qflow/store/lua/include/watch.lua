@@ -28,6 +28,6 @@ local function watch_run(ns, run, terms, since)
       end
     end
   end
-  redis.call('HSET', ns .. ':run:' .. run, 'watched', table.concat(places))
+  if #places > 0 then redis.call('HSET', ns .. ':run:' .. run, 'watched', table.concat(places)) end
   return late
 end
