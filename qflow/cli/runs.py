@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qflow.cli import cancel, display
+from qflow.cli import again, cancel, display, nudge
 from qflow.cli.context import CONNECTION, as_json, connect, with_settings
 from qflow.config import Settings
 from qflow.core.status import ENDED, RUN_STATUSES
@@ -19,7 +19,10 @@ def command() -> None:
     """List, show, follow and control runs."""
 
 
-command.add_command(cancel.command)
+for control in (
+    cancel.command, again.rerun, again.replay, nudge.skip_sleep, nudge.retry_now, nudge.discard,
+):  # fmt: skip
+    command.add_command(control)
 
 
 @command.command("list")

@@ -47,6 +47,10 @@ def _facts(told: Timeline) -> Iterator[Text]:
     yield display.fact("event", f"{event['name']} {event['id']}")
     yield display.fact("data", display.compact(event.get("data"), 200))
     yield display.fact("created", display.moment(row.created))
+    if told.origin:
+        yield display.fact("made from", told.origin)
+    if told.again:
+        yield display.fact("again as", told.again)
     if row.started is not None:
         yield display.fact("started", f"{display.moment(row.started)} {_queue(told)}")
     if row.ended is not None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, get_type_hints
 
 from qflow.core import codec
+from qflow.core.edit import Edit, edited
 from qflow.core.ids import StepIds
 from qflow.core.memo import MAX_RESULT_BYTES, Memo, error_text, value_text
 from qflow.core.outcome import (
@@ -68,6 +69,7 @@ class Frame:
 
     __slots__ = (
         "_attempt",
+        "_edit",
         "_ids",
         "_known",
         "_live",
@@ -87,6 +89,7 @@ class Frame:
         *,
         attempt: int,
         now_ms: Callable[[], int],
+        edit: Edit | None = None,
     ) -> None:
         self._run = run
         self._memo = memo
@@ -95,6 +98,7 @@ class Frame:
         self._live = not (target.step or self._known)
         self._policy = policy
         self._attempt = attempt
+        self._edit = edit
         self._ids = StepIds()
         self.now_ms = now_ms
 
@@ -125,6 +129,8 @@ class Frame:
             )
             now = self.now_ms()
             return (yield from self._give_up(target, Raised(error, now, now)))
+        if self._edit is not None and self._edit.step == step:
+            call = edited(call, self._edit)
         answer = yield Execute(call, step, target.attempt)
         if isinstance(answer, Returned):
             try:

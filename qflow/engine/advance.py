@@ -12,6 +12,7 @@ from typing import Any
 from qflow import crashpoints
 from qflow.core import codec
 from qflow.core.context import Run
+from qflow.core.edit import Edit
 from qflow.core.event import Event, from_text
 from qflow.core.function import Function, event_model
 from qflow.core.memo import Memo
@@ -60,6 +61,7 @@ def prepare(
         function.policy,
         attempt=attempt,
         now_ms=engine.clock.now_ms,
+        edit=_edit(claimed.fields.get("edit")),
     )
     logger = logger_for(claimed.run, function.id, attempt, lambda: frame.replaying)
     return Entry(function, claimed, session, frame, logger)
@@ -133,6 +135,10 @@ def doomed(claimed: Claimed) -> Fail | None:
         "process (memory, signals, native code)"
     )
     return Fail(json.dumps(codec.encode_error(error)))
+
+
+def _edit(text: str | None) -> Edit | None:
+    return Edit(**json.loads(text)) if text else None
 
 
 def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The no-stuck-run audit: every unfinished run has a queued job, a live lease or a timer.
+"""The no-stuck-run audit: every unfinished run has a queued job, a live lease, a timer or a pause.
 
 Each run is looked at in one transaction. The system is live, so what looks wrong is looked at again,
 and only what stays exactly as it was is reported: a run that moved on meanwhile is fine.
@@ -175,7 +175,7 @@ def _look(
             ("HMGET", keys.run(run), "lane", "status"),
             ("ZSCORE", keys.by_status(status), run),
             ("ZSCORE", keys.by_function(function, status), run),
-            *_backing(keys, run, record, deep=queue is None),
+            *_backing(keys, run, function, record, deep=queue is None),
             ("EXEC",),
         ]
         ends.append(len(commands) - 1)
@@ -186,7 +186,7 @@ def _look(
     ]
 
 
-def _backing(keys: Keys, run: str, record: str, *, deep: bool) -> list[Command]:
+def _backing(keys: Keys, run: str, function: str, record: str, *, deep: bool) -> list[Command]:
     """Return the commands that ask for what a lane says keeps the run going."""
     if not record:
         return []
@@ -196,6 +196,8 @@ def _backing(keys: Keys, run: str, record: str, *, deep: bool) -> list[Command]:
         return [("ZSCORE", keys.leases, lane.worker), ("SISMEMBER", keys.lanes(lane.worker), run)]
     if lane.state == "d":
         return [("ZSCORE", keys.scheduled, job)]
+    if lane.state == "h":
+        return [("HGET", keys.paused, function)]
     return [("LPOS", keys.queue, job)] if lane.state == "q" and deep else []
 
 
@@ -245,6 +247,8 @@ def _unbacked(seen: _Seen, now_ms: int) -> str:
         return "" if seen.backed is not None else "waits for a job that is not in the queue"
     if lane.state == "d":
         return "" if seen.backed is not None else "waits for a timer that is not set"
+    if lane.state == "h":
+        return "" if seen.backed is not None else "is held back by a pause that is over"
     if lane.state != "s":
         return "has not ended, but nobody is to continue it"
     if seen.backed is None:

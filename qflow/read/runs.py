@@ -106,6 +106,12 @@ def created_between(
     return [run for _, run in sorted({(ms, run) for each in replies for run, ms in scored(each)})]
 
 
+def never_rerun(redis: Redis, keys: Keys, runs: Sequence[str]) -> list[str]:
+    """Return those of these runs that were not run again yet."""
+    again = redis.pipeline([("HGET", keys.run(run), "again") for run in runs]) if runs else []
+    return [run for run, new in zip(runs, again, strict=True) if new is None]
+
+
 def now_ms(redis: Redis) -> int:
     """Return Redis's time, which every time of a run is by."""
     return clock_ms(redis.call("TIME"))

@@ -69,7 +69,8 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """A run whole. `handler` has the tries of the handler's own code that failed or died; `reason` says
-    why it was cancelled, "" where it was not."""
+    why it was cancelled or skipped, `origin` is the run that it was made from, `again` the one made from
+    it; "" where there is none."""
 
     row: RunRow
     app: str
@@ -83,6 +84,8 @@ class Timeline:
     output: Any
     error: dict[str, Any] | None
     reason: str
+    origin: str
+    again: str
     now: int
 
 
@@ -118,6 +121,8 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         output=json.loads(fields["output"]) if "output" in fields else None,
         error=row.error,
         reason=fields.get("reason", ""),
+        origin=fields.get("origin", ""),
+        again=fields.get("again", ""),
         now=clock_ms(time),
     )
 
@@ -166,7 +171,7 @@ class _Story:
     def steps(self) -> tuple[StepView, ...]:
         """Return the steps; the one that is executing has a running attempt."""
         lane = self._lane
-        if lane.state in "qsd" and lane.step:
+        if lane.state in "qhsd" and lane.step:
             tries = self.attempts.setdefault(lane.step, [])
             if lane.state == "s" and lane.step not in self._sleeps:
                 tries.append(Attempt(lane.attempt, "running", self._last))
@@ -216,7 +221,7 @@ class _Story:
             return "completed" if "ok" in result else "failed"
         if self._lane.step != step or self._lane.state == "e":
             return "dropped"
-        held = {"q": "queued", "s": "running"}
+        held = {"q": "queued", "h": "queued", "s": "running"}
         return held.get(self._lane.state, "sleeping" if step in self._sleeps else "waiting")
 
 
@@ -235,6 +240,8 @@ def as_dict(story: Timeline) -> dict[str, Any]:
         "due": story.due,
         "output": story.output,
         "reason": story.reason or None,
+        "origin": story.origin or None,
+        "again": story.again or None,
         "claims": [
             {"worker": c.worker, "at": c.at, "queued": c.queued, "wait_ms": c.wait_ms}
             for c in story.claims

@@ -62,6 +62,9 @@ class Slots:
         self._idle_threads = 0
         self.active: dict[str, Active] = {}
         self.placed: set[str] = set()  # claimed, but not begun: a busy event loop may take its time
+        self.paused: set[str] = (
+            set()
+        )  # functions whose runs go back to the queue at their next step
         self.ended = [0, 0, 0.0]  # completed, failed, seconds worked, since the last beat
         self._tasks: set[asyncio.Task[None]] = set()
         self._unknown: dict[str, int] = {}
@@ -213,7 +216,12 @@ class Slots:
     # -- both
 
     def _session(self, claimed: Claimed) -> Session:
-        return Session(self._plan.hold(claimed), claimed.lane, self._plan.terms)
+        held, terms = self._plan.hold(claimed), self._plan.terms
+
+        def yields(since: float) -> bool:
+            return terms.yields(since) or held.function in self.paused
+
+        return Session(held, claimed.lane, terms._replace(yields=yields))
 
     def _entry(self, function: Function[Any], claimed: Claimed, session: Session) -> Entry:
         return prepare(self._engine, function, claimed, session, self._plan.logger_for)

@@ -27,7 +27,7 @@ from qflow.engine.session import Terms
 from qflow.errors import QflowError
 from qflow.services.loop import LoopThread
 from qflow.services.slots import Plan, Slots, received
-from qflow.store import lease
+from qflow.store import lease, pause
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import Claimed, Held, claim, claimed
@@ -174,6 +174,7 @@ class Worker:
             self._beat(first=True)
             return
         self._engine.clock.set(now_ms)
+        self.slots.paused = set(pause.paused(self._redis, self._keys))
         runs = {run_id.decode() for run_id in held}
         self._release_orphans(runs)
         self._interrupt_cancelled(before.keys() - runs)

@@ -40,6 +40,17 @@ class _Control(_Namespace):
         Expires after 24 h."""
         return f"{self.ns}:once:{function}:{value}"
 
+    @cached_property
+    def paused(self) -> str:
+        """Hash. Paused function → `skip` or `hold`; `resuming` while what was held is queued. Written by
+        pause and unpause; deleted by Redis when empty."""
+        return f"{self.ns}:paused"
+
+    def held(self, function: str) -> str:
+        """List. Ids of jobs that wait until this function is resumed. Written by create and claim;
+        deleted by Redis when empty."""
+        return f"{self.ns}:held:{function}"
+
     def cancel(self, rule: str) -> str:
         """Sorted set. Runs that an event of this rule (`function:rule:value`) cancels, by the place of
         their own event in time (ms). Written by create; deleted by Redis when empty."""
@@ -147,7 +158,8 @@ class Keys(_Control, _OfRQ):
 
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, version, created, started, ended, output, error, attempt,
-        lane; watched, reason and request where something may end it, or did. Written by start, claim
+        lane; watched, reason and request where something may end it, or did; origin, again and edit
+        where it was run again. Written by start, claim
         and the transitions; expires by retention once ended."""
         return f"{self.ns}:run:{run}"
 

@@ -22,8 +22,8 @@ _OLDEST_SEARCHED: Final = 500
 class Lane(NamedTuple):
     """Who may write what comes next in a run: the fencing record, as the run hash keeps it.
 
-    `state` is q (queued), s (started), d (delayed) or e (ended). `token` grows with every job of
-    the run. `attempt` counts all tries of `step`, `deaths` those that ended with their worker.
+    `state` is q (queued), s (started), d (delayed), h (held by a pause) or e (ended). `token` grows with
+    every job of the run. `attempt` counts all tries of `step`, `deaths` those that ended with their worker.
     """
 
     state: str

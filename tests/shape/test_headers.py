@@ -13,7 +13,7 @@ import pytest
 from shape.headers import Header
 from shape.tree import INCLUDES, MODULES, SCRIPTS
 
-from qflow.store import ending, lease, script, timer
+from qflow.store import ending, lease, pause, script, timer
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import Call
@@ -100,7 +100,7 @@ def _called(caller: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Call:
         ran.append(call)
         return script.run(redis, call)
 
-    for module in (ending, lease, timer):
+    for module in (ending, lease, pause, timer):
         monkeypatch.setattr(module, "run", run)
     module_name, _, name = caller.rpartition(".")
     function = getattr(importlib.import_module(module_name), name)

@@ -1,10 +1,11 @@
 -- Take jobs from the queue for the free places of a worker, each with its run's state and finished steps.
 -- A job id that no longer is its run's current job (a duplicate, a leftover) is dropped and counted.
 -- A job whose worker died is a suspect until it ends: a worker takes one of them at a time, so that
--- those who died together with a job that kills its worker are not with it every time.
+-- those who died together with a job that kills its worker are not with it every time. A job of a paused
+-- function is put aside.
 -- KEYS: queue wake leases lanes wip scheduled
 -- ARGV: ns rq worker wip_ttl [place]...
--- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, the indexes of the runs' status
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:paused, <ns>:held:<fn>, the indexes of the runs' status
 -- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}
 -- Callers: store.run.claim
 local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
@@ -16,7 +17,9 @@ if not first then return {} end
 -- include: clock
 -- include: index
 -- include: wake
-local skipped = {}
+-- include: hold
+local skipped, held = {}, 0
+local pausing = redis.call('EXISTS', ns .. ':paused') == 1
 local function holds_suspect()
   for _, run in ipairs(redis.call('SMEMBERS', lanes_key)) do
     local lane = redis.call('HGET', ns .. ':run:' .. run, 'lane') or ''
@@ -38,6 +41,10 @@ local function take(id)
       if redis.call('TTL', job) == -1 then redis.call('EXPIRE', job, wip_ttl) end
     end
     return nil
+  end
+  if pausing and is_paused(ns, known[2]) then
+    held = held + 1
+    return hold_run(ns, rq, run, id, known)
   end
   if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect() then
     skipped[#skipped + 1] = id
@@ -64,7 +71,7 @@ local id = first
 while id do
   local job = take(id)
   if job then taken[#taken + 1] = job end
-  if #taken >= count or #skipped >= 32 then break end
+  if #taken >= count or #skipped >= 32 or held >= 500 then break end
   id = redis.call('LPOP', queue_key)
 end
 local left = redis.call('LLEN', queue_key)

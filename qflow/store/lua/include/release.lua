@@ -5,12 +5,15 @@
 local function release(ns, rq, run, record, watched, status, registry, scheduled_key, ttl)
   local state, token, worker, step = string.match(record, '^(%a)|(%d+)|%d+|%d+|([^|]*)|(.*)$')
   local id = run .. '-' .. (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)) .. '-' .. token
+  local held_key = ns .. ':held:' .. redis.call('HGET', ns .. ':run:' .. run, 'fn')
   if state == 's' then
     redis.call('ZREM', rq .. ':wip:' .. ns, id .. ':' .. worker)
     redis.call('SREM', ns .. ':lanes:' .. worker, run)
   elseif state == 'd' then
     redis.call('ZREM', scheduled_key, id)
     redis.call('HDEL', ns .. ':run:' .. run, 'due')
+  elseif state == 'h' and redis.call('LLEN', held_key) <= 1000 then
+    redis.call('LREM', held_key, 1, id)
   elseif state == 'q' and redis.call('LLEN', rq .. ':queue:' .. ns) <= 1000 then
     redis.call('LREM', rq .. ':queue:' .. ns, 1, id)
   end
