@@ -14,6 +14,10 @@ class Hold(Protocol):
         """Whether the run was cancelled meanwhile."""
         ...
 
+    def patched(self, patch: str) -> bool:
+        """Whether the run takes the new path at a change of its code."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -37,3 +41,12 @@ class Run:
         CancelledError besides; a sync one ends at its next step.
         """
         return self._hold.cancelled
+
+    def patched(self, id: str) -> bool:
+        """Whether this run takes the new path where the handler's code was changed.
+
+        True for a run that reaches this place first under the new code, which is remembered; false for
+        one that had passed it before, so that it goes on as it began. Call it in the handler, not in a
+        step.
+        """
+        return self._hold.patched(id)

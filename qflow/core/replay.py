@@ -74,6 +74,7 @@ class Frame:
         "_known",
         "_live",
         "_memo",
+        "_overtaken",
         "_policy",
         "_run",
         "_target",
@@ -99,6 +100,7 @@ class Frame:
         self._policy = policy
         self._attempt = attempt
         self._edit = edit
+        self._overtaken = False
         self._ids = StepIds()
         self.now_ms = now_ms
 
@@ -155,9 +157,12 @@ class Frame:
             self._pass_by()
             return None
         self._memo.check_room(step)
+        over = self._target is not None and self._target.step == step
         _, fresh = self._take_target(step)
-        if fresh:
+        if not over:
             yield Sleep(step, delay_ms, due_ms)
+        elif fresh:
+            yield Open(step, 0, 0, 0)
         now = self.now_ms()
         self._memo.add(step, text := value_text("null"))
         yield Store(Done(step, text, 0, now, now, True))
@@ -205,7 +210,8 @@ class Frame:
             self._live = True
 
     def _take_target(self, step: str) -> tuple[Target, bool]:
-        """Return this step's target, and whether its job has yet to be opened.
+        """Return this step's target, and whether its job has yet to be opened: it is new, or another
+        step came before it that new code has there.
 
         A worker that died while entering may have died in the first step, before its job was
         opened; so the first new step inherits the deaths of the entry.
@@ -213,10 +219,11 @@ class Frame:
         self._live = True
         target = self._target
         if target is None or target.step not in ("", step):
+            self._overtaken = target is not None
             return Target(step, 0, 0), True  # what the job is for may come later: new code, a group
         self._target = None
         if target.step:
-            return target, False
+            return target, self._overtaken
         return Target(step, target.deaths, target.deaths), True
 
     def _decide(self, error: BaseException, failures: int, policy: Policy, step: str) -> Any:

@@ -17,11 +17,12 @@ from qflow.core.event import Event, from_text
 from qflow.core.function import Function, event_model
 from qflow.core.memo import Memo
 from qflow.core.outcome import Answer, Effect, Fail, Raised, Returned
-from qflow.core.replay import MAX_DEATHS, Frame, Target
+from qflow.core.patches import FIELD, Patches
+from qflow.core.replay import MAX_DEATHS, Frame, Target, inside_step
 from qflow.core.step import Options, Step, SyncStep
 from qflow.engine.drive import AsyncLine, Engine, Line
 from qflow.engine.session import Session
-from qflow.errors import EventError, QflowError, Suspend, WorkerDied
+from qflow.errors import EventError, QflowError, Suspend, UsageError, WorkerDied
 from qflow.store.run import Claimed
 
 LoggerFor = Callable[[str, str, int, Callable[[], bool]], Any]
@@ -37,6 +38,22 @@ class Entry:
     session: Session
     frame: Frame
     logger: Any
+    patches: Patches
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled meanwhile."""
+        return self.session.cancelled
+
+    def patched(self, patch: str) -> bool:
+        """Whether the run takes the new path at a change of its code."""
+        step = inside_step.get()
+        if step:
+            raise UsageError(
+                f"run.patched({patch!r}) was called in step {step!r}: call it in the handler, and give "
+                "the two paths steps of their own"
+            )
+        return self.patches.take(patch, replaying=self.frame.replaying)
 
     @property
     def attempt(self) -> int:
@@ -64,7 +81,8 @@ def prepare(
         edit=_edit(claimed.fields.get("edit")),
     )
     logger = logger_for(claimed.run, function.id, attempt, lambda: frame.replaying)
-    return Entry(function, claimed, session, frame, logger)
+    noted = (name.removeprefix(FIELD) for name in claimed.fields if name.startswith(FIELD))
+    return Entry(function, claimed, session, frame, logger, Patches(noted, session.mark))
 
 
 def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
@@ -148,9 +166,7 @@ def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
         if name == "step":
             arguments[name] = step
         elif name == "run":
-            arguments[name] = Run(
-                claimed.run, function.id, entry.attempt, entry.logger, entry.session
-            )
+            arguments[name] = Run(claimed.run, function.id, entry.attempt, entry.logger, entry)
         else:
             event = _event(function, claimed.fields["event"])
             arguments[name] = event if name == "event" else [event]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,7 @@ from qflow import crashpoints
 from qflow.core.outcome import Again, Done, Effect, Fail, Open
 from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone
 from qflow.errors import Fenced, Suspend
-from qflow.store.run import CANCELLED, NO_TIMEOUT, Held, Lane, Standing
+from qflow.store.run import CANCELLED, NO_TIMEOUT, Held, Lane, Standing, mark
 from qflow.store.script import Call
 from qflow.telemetry import detailed, emit
 
@@ -45,7 +46,7 @@ class Session:
     """
 
     __slots__ = (
-        "_done", "_following", "_lane", "_standing", "_terms", "cancelled", "closed", "failed_job",
+        "_done", "_following", "_lane", "_marks", "_standing", "_terms", "cancelled", "closed", "failed_job",
         "fenced", "followed", "held", "started", "stepped", "waiting_since",
     )  # fmt: skip
 
@@ -56,6 +57,7 @@ class Session:
         self._terms = terms
         self._done: Done | None = None
         self._following = False
+        self._marks: deque[str] = deque()
         self.started = time.monotonic()
         self.waiting_since = 0.0
         self.closed = False
@@ -114,6 +116,15 @@ class Session:
         elif detailed():
             self._tell(done.step, done.attempt, "ok", took_ms, "")
 
+    def mark(self, patch: str) -> None:
+        """Note that the run takes the new path at a patch, ahead of what it commits next."""
+        self._marks.append(patch)
+
+    def _marked(self, calls: list[Call]) -> list[Call]:
+        while self._marks:
+            calls.insert(0, mark(self.held, self._lane.worker, self._marks.popleft()))
+        return calls
+
     def _enter(self, effect: Open) -> list[Call]:
         """Go on to a step where nothing waits to be kept: Redis hears of it with the step's own
         commit, or when it takes long."""
@@ -127,7 +138,7 @@ class Session:
         return self._open() if effect.deaths else []
 
     def _open(self) -> list[Call]:
-        calls = caught_up(self.held, self._lane, self._standing)
+        calls = self._marked(caught_up(self.held, self._lane, self._standing))
         self._stand(opened=True)
         return calls
 
@@ -218,7 +229,7 @@ class Session:
 
     def _write(self, applied: Applied) -> list[Call]:
         crashpoints.reach("commit.before")
-        calls = applied.calls
+        calls = self._marked(applied.calls) if self._marks else applied.calls
         self._done = None
         self._lane = applied.lane
         self._stand(opened=False)

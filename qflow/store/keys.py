@@ -159,8 +159,8 @@ class Keys(_Control, _OfRQ):
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, version, created, started, ended, output, error, attempt,
         lane; watched, reason and request where something may end it, or did; origin, again and edit
-        where it was run again. Written by start, claim
-        and the transitions; expires by retention once ended."""
+        where it was run again; `patch:<id>` where it took the new path at a change of its code. Written
+        by start, claim and the transitions; expires by retention once ended."""
         return f"{self.ns}:run:{run}"
 
     def steps(self, run: str) -> str:

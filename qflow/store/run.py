@@ -223,6 +223,11 @@ def giveback(held: Held, lane: Lane, next_lane: Lane, written: Written, *, front
     )  # fmt: skip
 
 
+def mark(held: Held, worker: str, patch: str) -> Call:
+    """Note that a run takes the new path at a change of its code."""
+    return Call("mark", (held.keys.run(held.run),), (worker, patch))
+
+
 class Wait(NamedTuple):
     """Why and until when a run's next job is delayed; `due_ms` 0 means `delay_ms` from now."""
 
