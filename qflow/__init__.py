@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from qflow.core.cron import Cron
     from qflow.core.event import Event
     from qflow.core.function import Function
+    from qflow.core.middleware import Middleware, Place, StepContext
     from qflow.core.retry import Backoff
+    from qflow.core.sealed import Sealed
     from qflow.core.step import Step, SyncStep
     from qflow.core.trigger import EventTrigger
     from qflow.errors import (
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         QflowError,
         RedisError,
         RetryAfterError,
+        SealedError,
         StepError,
         StepTimeout,
     )
@@ -41,13 +44,18 @@ __all__ = [
     "EventTrigger",
     "Function",
     "LimitError",
+    "Middleware",
     "NestedStepError",
     "NonRetriableError",
+    "Place",
     "QflowError",
     "RedisError",
     "RetryAfterError",
     "Run",
+    "Sealed",
+    "SealedError",
     "Step",
+    "StepContext",
     "StepError",
     "StepTimeout",
     "SyncStep",
@@ -70,13 +78,18 @@ _HOMES = {
     "EventTrigger": "qflow.core.trigger",
     "Function": "qflow.core.function",
     "LimitError": "qflow.errors",
+    "Middleware": "qflow.core.middleware",
     "NestedStepError": "qflow.errors",
     "NonRetriableError": "qflow.errors",
+    "Place": "qflow.core.middleware",
     "QflowError": "qflow.errors",
     "RedisError": "qflow.errors",
     "RetryAfterError": "qflow.errors",
     "Run": "qflow.core.context",
+    "Sealed": "qflow.core.sealed",
+    "SealedError": "qflow.errors",
     "Step": "qflow.core.step",
+    "StepContext": "qflow.core.middleware",
     "StepError": "qflow.errors",
     "StepTimeout": "qflow.errors",
     "SyncStep": "qflow.core.step",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from qflow.cli import display
-from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.cli.context import CONNECTION, as_json, connect, opener, with_settings
 from qflow.config import Settings
 from qflow.read import events
 from qflow.read.events import EventRow
@@ -62,7 +62,7 @@ def rejected_command(settings: Settings, limit: int, cursor: str, as_json: bool)
 def tail_command(settings: Settings, name: str, as_json: bool) -> None:
     """Print events as they arrive, until Ctrl-C."""
     redis, keys = connect(settings)
-    for row in events.tail(redis, keys.events, name):
+    for row in map(opener().event, events.tail(redis, keys.events, name)):
         if as_json:
             display.print_json(row.as_dict(), indent=None)
         else:
@@ -70,7 +70,8 @@ def tail_command(settings: Settings, name: str, as_json: bool) -> None:
             click.echo(f"{when}  {display.one_line(row.name):24}  {_data(row, 60)}")
 
 
-def _show(rows: tuple[EventRow, ...], cursor: str, as_json: bool, again: str) -> None:
+def _show(found: tuple[EventRow, ...], cursor: str, as_json: bool, again: str) -> None:
+    rows = tuple(map(opener().event, found))
     if as_json:
         display.print_json([row.as_dict() for row in rows])
         return

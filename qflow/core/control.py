@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from qflow.core.cancel import CancelOn, Timeouts, parse_cancel_on
+from qflow.core.middleware import Middleware
 from qflow.errors import DefinitionError
 
 
@@ -23,12 +24,15 @@ class Control(TypedDict, total=False):
 
     `idempotency`: an expression over the event, such as "event.data.order_id": the same value starts
     the function once in 24 hours. Null, false and "" are no value: such events always start it.
+
+    `middleware`: comes after the App's own.
     """
 
     on_failure: Callable[..., Any] | None
     cancel_on: CancelOn | Sequence[CancelOn] | None
     timeouts: Timeouts | None
     idempotency: str | None
+    middleware: Sequence[Middleware]
 
 
 def control_spec(given: Control, where: str) -> dict[str, Any]:
