@@ -184,8 +184,8 @@ def test_with_encryption_the_handler_reads_everything(world: World) -> None:
     )
     world.worker(app)
     failed = world.ended(app.send(Event("go", {"card": "4111"})), "pay")
-    assert world.ended(f"{failed.id}:failed", "pay-failure").output is None
-    assert world.ended(f"{failed.id}:finished", "watch").output is None
+    assert world.ended(f"{failed.id}:failed", "pay-failure").status == "completed"
+    assert world.ended(f"{failed.id}:finished", "watch").status == "completed"
     data = next(each for each in seen if "run_id" in each)
     assert data["event"]["data"] == {"card": "4111"}
     assert (data["error"]["name"], data["error"]["message"]) == ("ValueError", "boom")
