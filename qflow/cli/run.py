@@ -95,6 +95,6 @@ def _follow(redis: Redis, keys: Keys, run: str, as_json: bool) -> int:
     if told.error:
         click.echo(click.style(display.error_line(told.error), fg="red"), err=True)
         click.echo(f"see: qflow runs show {run}", err=True)
-    else:
+    elif status == "completed":
         click.echo(json.dumps(told.output, ensure_ascii=False))
     return 0 if status == "completed" else 1
