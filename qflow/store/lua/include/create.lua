@@ -39,7 +39,9 @@ local function create_run(ns, rq, fn, run, version, app, event_id, event, data, 
     redis.call('HINCRBY', ns .. ':counters', 'duplicates', 1)
     return false
   end
-  if once_key then redis.call('SET', once_key, run, 'EX', 86400) end
   make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, terms, since, keep_s, scheduled_key)
+  if once_key and redis.call('HGET', ns .. ':run:' .. run, 'status') ~= 'skipped' then
+    redis.call('SET', once_key, run, 'EX', 86400)
+  end
   return true
 end
