@@ -6,6 +6,7 @@ QflowError                      base; carries a remedy in its message
 │   ├── EventError              an event that cannot be accepted
 │   └── ConfigError             a setting that cannot be read
 ├── LimitError                  something is larger than its limit; nothing was written
+├── ExpressionError             an expression has no value for these data
 ├── CodecError                  a value that cannot be stored and come back as the same type
 ├── SealedError                 what is stored is encoded, and cannot be decoded here: a missing key
 │   └── AlteredError            it is not what was stored in that place; also a NonRetriableError
@@ -53,6 +54,10 @@ class ConfigError(UsageError):
 
 class LimitError(QflowError):
     """Something is larger than its limit; the message names the limit and the size."""
+
+
+class ExpressionError(QflowError):
+    """An expression that has no value for these data, or would cost too much."""
 
 
 class CodecError(QflowError):

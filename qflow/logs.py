@@ -30,7 +30,11 @@ _STEP: Final = "run {run} {place}"
 LINES: Final[Mapping[str, tuple[int, str]]] = {
     "event.received": (DEBUG, "{count} events read"),
     "event.rejected": (WARNING, "event entry {entry} rejected: {reason}"),
-    "event.unmatched": (DEBUG, "event {name} matches no function"),
+    "event.unmatched": (DEBUG, "event {name} starts no function"),
+    "trigger.failed": (
+        WARNING,
+        "{function} was not started by event {event}, its condition failed: {error}",
+    ),
     "run.created": (DEBUG, "{count} runs of {function} created"),
     "run.claimed": (DEBUG, _RUN + " claimed"),
     "run.ended": (INFO, _RUN + " {status}{after}"),

@@ -14,7 +14,8 @@ Sink = Callable[[str, Mapping[str, Any]], None]
 EVENTS: Final[Mapping[str, str]] = {
     "event.received": "count",
     "event.rejected": "entry, reason",
-    "event.unmatched": "name, id",
+    "event.unmatched": "name, id, unmet (conditions that did not hold)",
+    "trigger.failed": "function, event, error",
     "run.created": "function, count",
     "run.claimed": "function, run, queue_wait_s, event_to_start_s (first claim only, else None)",
     "run.ended": "function, run, status, seconds, error",

@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "send": "Send an event.",
     "run": "Start one function and follow its steps until it ends.",
     "runs": "List, show and follow runs.",
-    "functions": "List and show published functions.",
+    "functions": "List, show and explain published functions.",
     "events": "List and follow events.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",

@@ -8,6 +8,7 @@ import click
 
 from qflow.cli import display
 from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.cli.explain import command as explain_command
 from qflow.config import Settings
 from qflow.read import functions
 from qflow.read.functions import FunctionView
@@ -15,7 +16,10 @@ from qflow.read.functions import FunctionView
 
 @click.group()
 def command() -> None:
-    """List and show published functions."""
+    """List, show and explain published functions."""
+
+
+command.add_command(explain_command)
 
 
 @command.command("list")

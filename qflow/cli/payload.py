@@ -1,4 +1,4 @@
-"""Reads `--data`: JSON on the command line, in a file, or on standard input."""
+"""Reads a JSON object that is given on the command line, in a file, or on standard input."""
 
 from __future__ import annotations
 
@@ -20,32 +20,37 @@ data = click.option(
 
 
 def read_data(given: str) -> dict[str, Any]:
-    """Return the mapping that `--data` stands for.
+    """Return the mapping that `--data` stands for; raises as `read_object`."""
+    return read_object(given, "--data")
+
+
+def read_object(given: str, option: str) -> dict[str, Any]:
+    """Return the mapping that `option` stands for: JSON, @file, or - for standard input.
 
     Raises UsageError where it cannot be read, naming the position, or is no mapping.
     """
-    text, place = _text(given)
+    text, place = _text(given, option)
     try:
         value = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         at = f"line {error.lineno} column {error.colno}"
         raise UsageError(
-            f"--data{place} is not JSON at {at}: {error.msg}{_quoting(given)}"
+            f"{option}{place} is not JSON at {at}: {error.msg}{_quoting(given)}"
         ) from None
     except ValueError as error:
-        raise UsageError(f"--data{place} is not JSON: {error}") from None
+        raise UsageError(f"{option}{place} is not JSON: {error}") from None
     except RecursionError:
-        raise UsageError(f"--data{place} is nested too deeply") from None
+        raise UsageError(f"{option}{place} is nested too deeply") from None
     if not isinstance(value, dict):
         kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
         found = kind.get(type(value), "a number")
         raise UsageError(
-            f"--data{place} must be a JSON object such as '{{\"id\": 7}}', not {found}"
+            f"{option}{place} must be a JSON object such as '{{\"id\": 7}}', not {found}"
         )
     return value
 
 
-def _text(given: str) -> tuple[str, str]:
+def _text(given: str, option: str) -> tuple[str, str]:
     """Return the text and, where it came from elsewhere, how to name that place."""
     try:
         if given == "-":
@@ -58,16 +63,16 @@ def _text(given: str) -> tuple[str, str]:
             return given, ""
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"--data: cannot read {given[1:]!r}: {reason}") from None
+        raise UsageError(f"{option}: cannot read {given[1:]!r}: {reason}") from None
     if len(raw) > 4 * MAX_EVENT_BYTES:
         raise LimitError(
-            f"--data{place} has more than {4 * MAX_EVENT_BYTES // 1024} KiB, over the limit of "
+            f"{option}{place} has more than {4 * MAX_EVENT_BYTES // 1024} KiB, over the limit of "
             f"{MAX_EVENT_BYTES // 1024} KiB for an event; store it elsewhere and send a reference"
         )
     try:
         return raw.decode("utf-8-sig"), place
     except UnicodeDecodeError as error:
-        raise UsageError(f"--data{place} is not UTF-8 at byte {error.start}") from None
+        raise UsageError(f"{option}{place} is not UTF-8 at byte {error.start}") from None
 
 
 def _refuse(constant: str) -> NoReturn:

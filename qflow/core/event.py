@@ -105,16 +105,21 @@ def to_text(event_id: str, name: str, ts: int, v: str, data: str) -> str:
     return f'{{"name":{json.dumps(name)},"id":{json.dumps(event_id)},"ts":{ts}{version},"data":{data}}}'
 
 
+def as_mapping(text: str) -> dict[str, Any]:
+    """Return the event that `to_text` wrote as expressions see it; rich values are revived."""
+    raw: dict[str, Any] = json.loads(text)
+    if codec.TAG in text:
+        raw["data"] = codec.decode_foreign(json.dumps(raw["data"]))
+    return raw
+
+
 def from_text(text: str, opened: Callable[[str, str, str], str] | None = None) -> Event[Any]:
     """Return the event that `to_text` wrote; rich values in its data are revived.
 
     `opened` gives the data's text as it was before it was encoded, for that text, id and name.
     """
-    raw = json.loads(text)
+    raw = as_mapping(text) if opened is None else json.loads(text)
     data = raw["data"]
-    if codec.TAG in text:
-        plain = json.dumps(data)
-        if opened is not None:
-            plain = opened(plain, raw["id"], raw["name"])
-        data = codec.decode_foreign(plain)
+    if opened is not None and codec.TAG in text:
+        data = codec.decode_foreign(opened(json.dumps(data), raw["id"], raw["name"]))
     return Event(raw["name"], data, raw["id"], raw["ts"], raw.get("v", ""))

@@ -113,10 +113,7 @@ def describe(function: Function[Any]) -> dict[str, Any]:
         "id": function.id,
         "name": function.name,
         "app": function.app,
-        "triggers": [
-            {"event": t.event} if isinstance(t, EventTrigger) else t.to_spec()
-            for t in function.triggers
-        ],
+        "triggers": [t.to_spec() for t in function.triggers],
         "retries": function.policy.retries,
         "timeout_ms": function.policy.timeout_ms,
         "backoff": None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -16,12 +16,14 @@ _SEPARATORS: Final = "/."
 
 @dataclass(frozen=True, slots=True)
 class EventTrigger:
-    """Starts a function for every event named `event`.
+    """Starts a function for every event named `event`, where the condition `when` holds for it.
 
-    A trailing `*` right after `/` or `.` matches every name that begins so: `user/*`.
+    A trailing `*` right after `/` or `.` matches every name that begins so: `user/*`. `when` is an
+    expression over the event, such as "event.data.plan == 'pro'".
     """
 
     event: str
+    when: str | None = None
 
     def __post_init__(self) -> None:
         name = self.event
@@ -45,6 +47,13 @@ class EventTrigger:
             raise DefinitionError(
                 f"trigger {name!r} can never match: no event of that name is sent in this version"
             )
+
+    def __str__(self) -> str:
+        return repr(self.event) if self.when is None else f"{self.event!r} when {self.when!r}"
+
+    def to_spec(self) -> dict[str, str]:
+        """Return what a worker publishes of it."""
+        return {"event": self.event} | ({} if self.when is None else {"when": self.when})
 
 
 Trigger: TypeAlias = EventTrigger | Cron
@@ -73,6 +82,8 @@ def parse_triggers(value: object, where: str) -> tuple[Trigger, ...]:
             )
         if trigger in triggers:
             raise DefinitionError(f"{where}: trigger {trigger} stands twice; remove one")
+        if isinstance(trigger, EventTrigger) and trigger.when is not None:
+            _check_condition(trigger.when, f"{where}: trigger {trigger.event!r} when")
         triggers.append(trigger)
     return tuple(triggers)
 
@@ -87,10 +98,7 @@ def names_matching(event_name: str) -> list[str]:
     return [event_name, *(event_name[:cut] + "*" for cut in cuts)]
 
 
-def index_by_name(functions: Iterable[tuple[str, Iterable[str]]]) -> dict[str, list[str]]:
-    """Return trigger name → function ids, from (function id, its trigger names) pairs."""
-    index: dict[str, list[str]] = {}
-    for function, names in functions:
-        for name in names:
-            index.setdefault(name, []).append(function)
-    return index
+def _check_condition(when: str, where: str) -> None:
+    from qflow.core import expression  # only functions with a condition pay for it
+
+    expression.compile(when, where=where)

@@ -72,8 +72,9 @@ def in_words(trigger: Mapping[str, Any]) -> str:
     """Return a trigger in plain English."""
     if "event" not in trigger:
         return describe(Cron.from_spec(dict(trigger)))
-    name = str(trigger["event"])
-    return f"on any event {name}" if name.endswith("*") else f"on event {name}"
+    name, when = str(trigger["event"]), trigger.get("when")
+    words = f"on any event {name}" if name.endswith("*") else f"on event {name}"
+    return f"{words} when {when}" if when else words
 
 
 def _table(functions: Specs) -> list[str]:

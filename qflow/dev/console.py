@@ -17,7 +17,13 @@ from qflow.logs import LINES
 _COLOURS: Final = {"dev": "36", "redis": "35", "router": "34", "scheduler": "33", "worker": "32"}
 _LEVELS: Final = {logging.WARNING: "33", logging.ERROR: "31"}
 _HEAD: Final = re.compile(r"(?:\x1b\[[\d;]*m)?(\d\d:\d\d:\d\d) (\w+) +")
-_SHOWN: Final = {"event.unmatched": "event {name} starts nothing: no function has that trigger"}
+_SHOWN: Final = {
+    "event.unmatched": "event {name} starts nothing: no function has that trigger",
+    "event.unmatched unmet": (
+        "event {name} starts nothing: no condition holds; see qflow functions explain FUNCTION "
+        "--event-id {id}"
+    ),
+}
 """What a service keeps for debugging and someone who writes functions wants to see."""
 
 _QUIET: Final = ("leader.gained", "leader.lost")
@@ -73,8 +79,9 @@ class Console:
     def sink(self, name: str, fields: Mapping[str, Any]) -> None:
         """Write what a service of this process emits; attach it to `qflow.telemetry`."""
         level, text = LINES.get(name, (logging.NOTSET, ""))
-        if name in _SHOWN:
-            level, text = logging.INFO, _SHOWN[name]
+        shown = f"{name} unmet" if fields.get("unmet") else name
+        if shown in _SHOWN:
+            level, text = logging.INFO, _SHOWN[shown]
         if level >= self._level and name not in _QUIET:
             thread = threading.current_thread().name
             process = "scheduler" if thread in _SCHEDULING else thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -10,11 +11,13 @@ from typing import Any, Final
 
 from qflow.errors import UsageError
 from qflow.read.follow import entries
+from qflow.read.nearest import NotFound
 from qflow.read.snapshot import text
 from qflow.store.redis import Redis
 
 _CHUNK: Final = 500
 _SEARCHED: Final = 20_000
+_ENTRY: Final = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ class EventRow:
             "data": self.data,
         }
         return {**shown, "reason": self.reason, "of": self.of} if self.reason else shown
+
+    def as_event(self) -> dict[str, Any]:
+        """Return the event as the router reads it: what it lacks comes from its entry."""
+        ts = int(self.ts) if self.ts.isdigit() else self.at
+        return {"name": self.name, "id": self.id or self.entry, "ts": ts, "data": self.data}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,28 @@ def page(
         last = text(raw[-1][0])
         before = f"({last}"
     return EventPage(tuple(found), last)
+
+
+def find(redis: Redis, stream: str, event_id: str) -> EventRow:
+    """Return the newest event of that id (or entry); it is looked for among 20,000.
+
+    Raises NotFound where it is not there.
+    """
+    if _ENTRY.fullmatch(event_id):
+        for item in redis.call("XRANGE", stream, event_id, event_id):
+            return _row(item)
+    before = "+"
+    for _ in range(_SEARCHED // _CHUNK):
+        raw = redis.call("XREVRANGE", stream, before, "-", "COUNT", _CHUNK)
+        for row in map(_row, raw):
+            if row.id == event_id:
+                return row
+        if len(raw) < _CHUNK:
+            break
+        before = f"({text(raw[-1][0])}"
+    raise NotFound(
+        f"no event {event_id!r} among the newest {_SEARCHED:,} of the stream; give it with --event"
+    )
 
 
 def tail(redis: Redis, stream: str, name: str = "") -> Iterator[EventRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from qflow.read import snapshot
@@ -33,9 +34,11 @@ class FunctionView(NamedTuple):
         return {"id": self.id, "published": bool(self.spec), **self.spec, "runs": self.runs}
 
 
-def _trigger(trigger: dict[str, Any]) -> str:
+def _trigger(trigger: Mapping[str, Any]) -> str:
     if "event" in trigger:
-        return str(trigger["event"])
+        return (
+            f"{trigger['event']} when {trigger['when']}" if "when" in trigger else trigger["event"]
+        )
     zone = trigger.get("tz", "UTC")
     return f"cron {trigger.get('cron', '?')}" + ("" if zone == "UTC" else f" {zone}")
 

@@ -1,10 +1,10 @@
 """The router: events from the stream to runs of every function they match.
 
-Does: reads the stream as a member of a consumer group, starts the matching functions of each event
-in one atomic script that also acknowledges it, moves malformed entries aside, takes over what a dead
-router had read. Any number side by side.
+Does: reads the stream as a member of a consumer group, starts the functions whose trigger's name and
+condition match each event in one atomic script that also acknowledges it, moves malformed entries
+aside, takes over what a dead router had read. Any number side by side.
 Options: batch size, idle time after which an entry is taken over.
-Emits: event.received, event.rejected, event.unmatched, run.created.
+Emits: event.received, event.rejected, event.unmatched, run.created, trigger.failed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any, Final
 import hiredis
 
 from qflow import crashpoints
+from qflow.core.event import as_mapping
 from qflow.core.ids import ulid
-from qflow.core.trigger import index_by_name, names_matching
+from qflow.core.match import NOTHING, Matched, Triggers
 from qflow.engine.intake import Accepted, Rejected, read_entry
 from qflow.services.service import Service
 from qflow.store import directory, stream
@@ -37,13 +38,8 @@ class Catalogue:
     """The published functions as the router needs them."""
 
     version: str
-    by_name: dict[str, list[str]]
+    triggers: Triggers
     specs: dict[str, dict[str, Any]]
-
-    def matching(self, event: str) -> list[dict[str, Any]]:
-        """Return the specifications of the functions that an event of this name starts."""
-        found = [fn for name in names_matching(event) for fn in self.by_name.get(name, ())]
-        return [self.specs[fn] for fn in dict.fromkeys(found)]
 
 
 class Router(Service):
@@ -57,7 +53,8 @@ class Router(Service):
         self._keys = keys
         self._ttl_s = ttl_s
         self._takeover_ms = takeover_ms
-        self._catalogue = Catalogue("0", {}, {})
+        self._catalogue = Catalogue("0", Triggers({}), {})
+        self._told: set[str] = set()
         self._ticks = 0
         self._unfinished = True
 
@@ -99,11 +96,8 @@ class Router(Service):
 
     def _refresh(self) -> None:
         version, specs = directory.functions(self._redis, self._keys)
-        names = (
-            (fn, [t["event"] for t in spec["triggers"] if "event" in t])
-            for fn, spec in specs.items()
-        )
-        self._catalogue = Catalogue(version, index_by_name(names), specs)
+        self._catalogue = Catalogue(version, Triggers(specs), specs)
+        self._told.clear()
 
     def _announce(self) -> None:
         facts = {"pid": os.getpid(), "name": self.name}
@@ -113,10 +107,11 @@ class Router(Service):
         read = [read_entry(entry) for entry in entries]
         emit("event.received", count=len(entries))
         while read:
-            replies = run_all(self._redis, [self._call(item) for item in read])
+            found = [self._match(item) for item in read]
+            replies = run_all(self._redis, list(map(self._call, read, found)))
             crashpoints.reach("router.routed")
             stale = []
-            for item, reply in zip(read, replies, strict=True):
+            for item, matched, reply in zip(read, found, replies, strict=True):
                 if isinstance(reply, hiredis.ReplyError):
                     raise refusal(reply, self._redis.target.shown)
                 if isinstance(item, Rejected):
@@ -124,29 +119,40 @@ class Router(Service):
                 elif reply == _STALE:
                     stale.append(item)
                 else:
-                    self._tell(item, reply)
+                    self._tell(item, matched, reply)
             if stale:
                 self._refresh()
             read = list(stale)
 
-    def _call(self, item: Accepted | Rejected) -> Call:
+    def _match(self, item: Accepted | Rejected) -> Matched:
+        if isinstance(item, Rejected):
+            return NOTHING
+        return self._catalogue.triggers.matching(
+            item.name, lambda: as_mapping(item.text), item.entry_ms
+        )
+
+    def _call(self, item: Accepted | Rejected, matched: Matched) -> Call:
         if isinstance(item, Rejected):
             return stream.reject(self._keys, item.entry, item.reason)
+        specs = (self._catalogue.specs[function] for function in matched.functions)
         starts = [
             stream.Start(
                 spec["id"], ulid(item.entry_ms, os.urandom(10)), spec["version"], spec["app"]
             )
-            for spec in self._catalogue.matching(item.name)
+            for spec in specs
         ]
         event = (item.event_id, item.text)
         return stream.start(
             self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts
         )
 
-    def _tell(self, item: Accepted, created: int) -> None:
-        matching = self._catalogue.matching(item.name)
-        if not matching:
-            emit("event.unmatched", name=item.name, id=item.event_id)
+    def _tell(self, item: Accepted, matched: Matched, created: int) -> None:
+        if not matched.functions:
+            emit("event.unmatched", name=item.name, id=item.event_id, unmet=matched.unmet)
         elif created > 0:
-            for spec in matching:
-                emit("run.created", function=spec["id"], count=1)
+            for function in matched.functions:
+                emit("run.created", function=function, count=1)
+        for function, error in matched.failed.items():
+            if function not in self._told:  # once until functions are published again
+                self._told.add(function)
+                emit("trigger.failed", function=function, event=item.event_id, error=error)

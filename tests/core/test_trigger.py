@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qflow.core.cron import Cron
-from qflow.core.trigger import EventTrigger, index_by_name, names_matching, parse_triggers
+from qflow.core.trigger import EventTrigger, names_matching, parse_triggers
 from qflow.errors import DefinitionError
 
 NAME = st.text("ab/.", min_size=1, max_size=8)
@@ -73,6 +73,23 @@ def test_bad_triggers_name_the_function(value: object, words: str) -> None:
         parse_triggers(value, "function 'f'")
 
 
-def test_the_index_keeps_all_functions_of_a_name() -> None:
-    index = index_by_name([("f", ["a", "b"]), ("g", ["a"])])
-    assert index == {"a": ["f", "g"], "b": ["f"]}
+def test_a_bad_condition_names_function_argument_and_column() -> None:
+    triggers = [EventTrigger("b"), EventTrigger("a", when="event.data.x == y")]
+    with pytest.raises(DefinitionError) as raised:
+        parse_triggers(triggers, "function 'f'")
+    assert str(raised.value) == (
+        "function 'f': trigger 'a' when, column 17: unknown name 'y'; known here: event, "
+        "in 'event.data.x == y'"
+    )
+
+
+def test_one_name_may_stand_twice_with_two_conditions() -> None:
+    triggers = [EventTrigger("a", when="event.data.x"), EventTrigger("a", when="event.data.y")]
+    assert parse_triggers(triggers, "function 'f'") == tuple(triggers)
+    with pytest.raises(DefinitionError, match=r"trigger 'a' when 'event.data.x' stands twice"):
+        parse_triggers([triggers[0], triggers[0]], "function 'f'")
+
+
+def test_the_specification_of_a_trigger_has_its_condition() -> None:
+    assert EventTrigger("a").to_spec() == {"event": "a"}
+    assert EventTrigger("a", when="true").to_spec() == {"event": "a", "when": "true"}

@@ -62,6 +62,7 @@ def test_events_of_a_service_carry_its_name() -> None:
 
     def emit() -> None:
         console.sink("event.unmatched", {"name": "a/b", "id": "1"})
+        console.sink("event.unmatched", {"name": "c/d", "id": "2", "unmet": 1})
         console.sink("loop.ticked", {"loop": "router"})
         console.sink("loop.failed", {"loop": "router"})
 
@@ -70,8 +71,9 @@ def test_events_of_a_service_carry_its_name() -> None:
         thread.start()
         thread.join()
     heads = [line.split()[1] for line in stream.getvalue().splitlines()]
-    assert heads == ["router", "router", "scheduler", "scheduler"]
-    assert "event a/b starts nothing" in stream.getvalue()
+    assert heads == ["router"] * 3 + ["scheduler"] * 3
+    assert "event a/b starts nothing: no function has that trigger" in stream.getvalue()
+    assert "event c/d starts nothing: no condition holds" in stream.getvalue()
     assert "router failed and goes on: ?" in stream.getvalue()
 
 

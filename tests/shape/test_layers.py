@@ -44,7 +44,7 @@ COMPOSITION = {"qflow.services.supervisor": {"logs", "metrics", "exposition"}}
 
 # Which libraries each layer may use.
 LIBRARIES = {
-    "core": {"croniter", "pydantic", "typing_extensions"},
+    "core": {"cel_expr_python", "croniter", "pydantic", "pydantic_core", "typing_extensions"},
     "store": {"hiredis", "redis"},
     "engine": {"hiredis", "msgpack"},
     "services": {"hiredis", "rq", "rq_scheduler"},
