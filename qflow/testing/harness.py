@@ -19,7 +19,7 @@ from qflow.core.status import ENDED
 from qflow.errors import UsageError
 from qflow.testing.memory import Memory
 from qflow.testing.record import HarnessRun
-from qflow.testing.stub import UNSET, Raises, Stub, Stubs
+from qflow.testing.stub import Raises, Script, Stub, Stubs
 
 _INVOKED: Final = "qflow/function.invoked"
 
@@ -91,7 +91,7 @@ class Harness:
         step: str,
         fn: Callable[..., Any] | None = None,
         *,
-        returns: Any = UNSET,
+        returns: Any = ...,
         raises: Raises | None = None,
     ) -> Stub:
         """Let `fn`, or a result, or an error, stand in the place of a step's function.
@@ -100,7 +100,7 @@ class Harness:
         those after them give `returns` or, without it, execute the real function. The stub of "id"
         also stands for "id:1" and so on, unless these have their own.
         """
-        stub = Stub(fn, returns, raises)
+        stub = Script(fn, returns, raises)
         self._stubs.add(self._function(function).id, step, stub)
         return stub
 

@@ -99,12 +99,12 @@ class Memory:
                         f"{count} things happened at one moment and more follow: do functions start each "
                         "other without end?"
                     )
-                self.clock.set(max(due_ms, self.now_ms()))
+                self.clock.move(max(due_ms, self.now_ms()))
                 action()
                 problem, self._problem = self._problem, None
                 if problem is not None:
                     raise problem
-            self.clock.set(until_ms)
+            self.clock.move(until_ms)
         finally:
             self._busy = False
 

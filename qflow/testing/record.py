@@ -46,24 +46,26 @@ class ReplayError(QflowError):
     again, or that has an effect outside its steps."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, repr=False)
 class Moment:
-    """Something that happened to a run, `at` so long after it was created.
+    """Something that happened to a run, `at` so long after it was created: Moment("15s", "mail", 1, "ok").
 
     `outcome` of a step's attempt (from 0): "ok", "retry" (it failed and is tried again) or "failed"
     (for good); "sleep" where a sleep began. Of the handler itself, whose `step` is "": "retry",
     "completed" or "failed". `error` is its first line; it does not count when moments are compared.
     """
 
-    at: Duration
+    at: timedelta
     step: str
     attempt: int
     outcome: str
-    error: str = field(default="", compare=False)
+    error: str = field(compare=False)
 
-    def __post_init__(self) -> None:
-        length = timedelta(milliseconds=to_ms(self.at, "Moment(at=)"))
-        object.__setattr__(self, "at", length)  # one form, so that equal times are equal
+    def __init__(
+        self, at: Duration, step: str, attempt: int, outcome: str, error: str = ""
+    ) -> None:
+        length = timedelta(milliseconds=to_ms(at, "Moment(at=)"))
+        vars(self).update(at=length, step=step, attempt=attempt, outcome=outcome, error=error)
 
     def __repr__(self) -> str:
         at = from_ms(to_ms(self.at, "at"))

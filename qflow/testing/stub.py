@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from qflow.core.outcome import Execute
 from qflow.errors import UsageError
 
-UNSET: Final[Any] = object()
+UNSET: Final[Any] = ...
 Raises = BaseException | type[BaseException] | Sequence[BaseException | type[BaseException]]
 
 
@@ -26,21 +26,28 @@ class Stub:
     given them.
     """
 
+    def __init__(self) -> None:
+        self.calls: list[Called] = []
+
+    def __repr__(self) -> str:
+        return f"<stub, called {len(self.calls)} times>"
+
+
+class Script(Stub):
+    """A stub with what it does."""
+
     def __init__(self, fn: Callable[..., Any] | None, returns: Any, raises: Raises | None) -> None:
+        super().__init__()
         if fn is not None and (returns is not UNSET or raises is not None):
             raise UsageError("a stub is given a function, or returns= and raises=, not both")
         if fn is None and returns is UNSET and raises is None:
             raise UsageError(
                 "a stub needs something to do: returns=…, raises=… or a function to call"
             )
-        self.calls: list[Called] = []
         self._fn = fn
         self._returns = returns
         self._always = raises if not isinstance(raises, Sequence) else None
         self._raises = list(raises) if isinstance(raises, Sequence) else []
-
-    def __repr__(self) -> str:
-        return f"<stub, called {len(self.calls)} times>"
 
     def in_place_of(self, effect: Execute) -> Execute:
         """Return the execution of this stub instead of a step's function."""
@@ -64,9 +71,9 @@ class Stubs:
 
     def __init__(self, *, real_steps: bool) -> None:
         self._real_steps = real_steps
-        self._stubs: dict[tuple[str, str], Stub] = {}
+        self._stubs: dict[tuple[str, str], Script] = {}
 
-    def add(self, function: str, step: str, stub: Stub) -> None:
+    def add(self, function: str, step: str, stub: Script) -> None:
         """Let `stub` stand for a step from now on."""
         self._stubs[function, step] = stub
 

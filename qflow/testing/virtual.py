@@ -13,11 +13,15 @@ Action = Callable[[], None]
 
 
 class VirtualClock(Clock):
-    """The time of a harness; `set` moves it."""
+    """The time of a harness."""
 
     __slots__ = ("_now_ms",)
 
-    def set(self, now_ms: int) -> None:
+    def __init__(self, now_ms: int) -> None:
+        super().__init__(now_ms)
+        self._now_ms = now_ms
+
+    def move(self, now_ms: int) -> None:
         """Let it be `now_ms`."""
         self._now_ms = now_ms
 

@@ -110,19 +110,19 @@ class WatchedFrame(Frame):
         if isinstance(answer, Raised):
             self._state.cause = answer.error
         if self._witness is not None and isinstance(answer, Returned):
-            self._check(self._witness.end(self._finished))
+            problem = self._witness.end(self._finished)
+            if problem:
+                self._hold.stop(ReplayError(problem))  # so that nothing comes of the effect
         return effect
 
     def _begin(self, step_id: str) -> str:
         step = super()._begin(step_id)
         call, self._call = self._call, None
         if self._witness is not None:
-            self._check(self._witness.ask(step, call))
+            problem = self._witness.ask(step, call)
+            if problem:
+                raise self._hold.stop(ReplayError(problem))
         return step
-
-    def _check(self, problem: str) -> None:
-        if problem:
-            raise self._hold.stop(ReplayError(problem))
 
 
 def _task() -> object:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, assert_type
 
 import qflow
 from qflow import Backoff, Cron, Event, EventTrigger, Function, Run, Step, SyncStep
+from qflow.testing import Harness, HarnessRun, StepRecord
 
 app = qflow.App("shop")
 
@@ -53,3 +55,14 @@ async def send() -> None:
     assert_type(await app.asend(event), str)
     assert_type(await app.asend([event]), list[str])
     assert_type(async_handler, Function[Any])
+
+
+def in_a_test() -> None:
+    with Harness(app, always_replay=True) as world:
+        stub = world.stub(sync_handler, "total", raises=[OSError("down")], returns=1.0)
+        [run] = world.send("order/paid", {"number": 7})
+        assert_type(world, Harness)
+        assert_type(run, HarnessRun)
+        assert_type(run.step("total"), StepRecord)
+        assert_type(run.timeline[0].at, timedelta)
+        assert_type(stub.calls[0].kwargs, dict[str, Any])

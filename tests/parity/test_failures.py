@@ -87,7 +87,7 @@ def test_retry_after(stage: Stage, after: object) -> None:
     def limited() -> str:
         ran.append(1)
         if len(ran) == 1:
-            raise RetryAfterError("slow down", after)  # type: ignore[arg-type]
+            raise RetryAfterError("slow down", after)
         return "done"
 
     @stage.app.function("polite", trigger="go")

@@ -75,7 +75,7 @@ def test_async_steps_of_a_sync_handler(stage: Stage) -> None:
 
     @stage.app.function("mixed", trigger="go")
     def mixed(step: SyncStep) -> list[int]:
-        return [step.run("fn", double, 1), step.run("lambda", lambda: double(2))]  # type: ignore[list-item]
+        return [step.run("fn", double, 1), step.run("lambda", lambda: double(2))]
 
     assert stage.ended(stage.send("go"), "mixed").output == [2, 4]
 
