@@ -7,21 +7,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from qflow.app import App, Outlet
 from qflow.core import codec
 from qflow.core.durations import Duration, to_ms, until_ms
 from qflow.core.event import MAX_EVENT_BYTES, Event, to_text
 from qflow.core.function import Function
+from qflow.core.ids import step_hash
+from qflow.core.memo import value_text
 from qflow.core.middleware import Place
 from qflow.core.status import ENDED
+from qflow.core.waits import INVOKED, approval_signal
 from qflow.errors import UsageError
 from qflow.testing.memory import Memory
 from qflow.testing.record import HarnessRun
 from qflow.testing.stub import Raises, Script, Stub, Stubs
-
-_INVOKED: Final = "qflow/function.invoked"
 
 
 class Harness:
@@ -58,7 +59,7 @@ class Harness:
     def __enter__(self) -> Self:
         with ExitStack() as exits:
             for app in self._apps:
-                exits.enter_context(_diverted(app, self._memory))
+                exits.enter_context(_diverted(app, self._memory.intake))
             self._exits = exits.pop_all()
         return self
 
@@ -83,7 +84,7 @@ class Harness:
     @property
     def events(self) -> tuple[Event[Any], ...]:
         """All events that were sent so far, by the test and by the functions."""
-        return tuple(self._memory.events)
+        return tuple(self._memory.intake.events)
 
     def stub(
         self,
@@ -119,9 +120,8 @@ class Harness:
                 "send takes data= and id= with an event's name only, not with an Event"
             )
         self.settle()
-        known, known_events = len(self._memory.states), len(self._memory.events)
-        self._apps[0].send([event] if isinstance(event, Event) else event)
-        ids = {each.id for each in self._memory.events[known_events:]}
+        known = len(self._memory.states)
+        ids = set(self._apps[0].send([event] if isinstance(event, Event) else event))
         self.settle()
         return tuple(run for run in self._since(known) if run.event.id in ids)
 
@@ -134,7 +134,7 @@ class Harness:
         """
         found = self._function(function)
         names = [name for name in found.event_names if not name.endswith("*")]
-        name = names[0] if names else _INVOKED
+        name = names[0] if names else INVOKED
         what = f"the data for {found.id!r}"
         text = codec.encode(dict(data or {}), what)
         codec.check_size(text, MAX_EVENT_BYTES, what)
@@ -142,9 +142,30 @@ class Harness:
         event_id = f"start:{len(self._memory.states)}"
         if found.hooks is not None:
             text = found.hooks.encoded(text, Place("event", event_id, name))
-        state = self._memory.create(found, to_text(event_id, name, self._memory.now_ms(), "", text))
+        event = to_text(event_id, name, self._memory.now_ms(), "", text)
+        state = self._memory.create(found, event_id, event)
         self.settle()
         return HarnessRun(state, self._memory.now_ms)
+
+    def signal(self, name: str, data: Any = None) -> bool:
+        """Give a signal to the step that waits for it; return whether one did."""
+        self.settle()
+        given = self._apps[0].signal(name, data)
+        self.settle()
+        return given
+
+    def decide(
+        self, run: HarnessRun, step: str, *, approved: bool, by: str = "test", note: str = ""
+    ) -> None:
+        """Decide the approval that a step waits for; raises UsageError where it does not."""
+        self.settle()
+        at = self._memory.now_ms()
+        told = codec.encode({"approved": approved, "by": by, "note": note, "at": at}, "a decision")
+        if not self._memory.intake.signal(
+            approval_signal(run.id, step_hash(step)), value_text(told)
+        ):
+            raise UsageError(f"no approval of step {step!r} is asked for: {run}")
+        self.settle()
 
     def advance(self, duration: Duration) -> None:
         """Let so much time pass: retries, sleeps and schedules fall due in order, each at its time."""

@@ -6,21 +6,34 @@ that make the outcomes are the core's; so all that can differ from production st
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from qflow.core.middleware import Place, opened
-from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
-from qflow.core.replay import Target
+from qflow.core.attempt import Target
+from qflow.core.middleware import Hooks, Place, opened
+from qflow.core.outcome import (
+    Again,
+    Complete,
+    Done,
+    Effect,
+    Fail,
+    Open,
+    Send,
+    Sleep,
+    StepCall,
+    Store,
+)
 from qflow.engine.apply import Retention
 from qflow.engine.session import Session, Terms, first_line
 from qflow.errors import Suspend
 from qflow.store.keys import Keys
+from qflow.store.open import Opening, Suspension
 from qflow.store.run import Held, Lane
 from qflow.store.script import Call
 from qflow.testing.record import ReplayError, State
 
 _NOWHERE: Final = Keys("harness")
-_TERMS: Final = Terms(Retention(0, 0), lambda _since: False, lambda: False, lambda: None)
+TERMS: Final = Terms(Retention(0, 0), lambda _since: False, lambda: False, lambda: None)
 
 
 class Keeper(Protocol):
@@ -36,6 +49,20 @@ class Keeper(Protocol):
         """Enter the handler of a run at `due_ms`."""
         ...
 
+    def append(self, fields: Sequence[str], hooks: Hooks | None) -> None:
+        """Accept an event that a step sends."""
+        ...
+
+    def open(
+        self, state: State, openings: Sequence[Opening], call_of: Callable[[str], StepCall | None]
+    ) -> None:
+        """Open steps of a run beside its main lane."""
+        ...
+
+    def resume(self, state: State) -> None:
+        """Enter the handler of a suspended run again."""
+        ...
+
     def stop(self, problem: Exception) -> None:
         """Raise `problem` to the test, as soon as the handler has been left."""
         ...
@@ -44,14 +71,14 @@ class Keeper(Protocol):
 class Hold(Session):
     """One entry of a run's handler. Where it is a `rehearsal`, the run has ended and must end alike."""
 
-    __slots__ = ("_keeper", "_rehearsal", "_state")
+    __slots__ = ("_keeper", "_rehearsal", "_state", "call_of")
 
     def __init__(self, state: State, keeper: Keeper, *, rehearsal: bool) -> None:
-        held = Held(_NOWHERE, state.id, state.function.id, state.attempt, 0, 0)
-        super().__init__(held, lane_of(state), _TERMS)
+        super().__init__(held_of(state), _lane_of(state), TERMS)
         self._state = state
         self._keeper = keeper
         self._rehearsal = rehearsal
+        self.call_of: Callable[[str], StepCall | None] = lambda _step: None
 
     def plan(self, effect: Effect) -> list[Call]:
         """Carry an outcome out; raises Suspend where the handler goes on later or has ended."""
@@ -66,6 +93,14 @@ class Hold(Session):
                 if not (self._keeper.always_replay and self.stepped):
                     return []
                 self._go_on(now_ms)
+            case Store(done):
+                self.keep(done)
+                return []
+            case Send(done, events):
+                self.keep(done)
+                for fields in events:
+                    self._keeper.append(fields, state.function.hooks)
+                return []
             case Sleep(step, delay_ms, due_ms):
                 state.target = Target(step, 0, 0)
                 state.note(now_ms, step, 0, "sleep")
@@ -84,6 +119,23 @@ class Hold(Session):
                 state.note(now_ms, "", state.attempt, "failed", first_line(error))
             case _:
                 raise AssertionError(f"nothing carries out {effect!r}")
+        raise self._let_go()
+
+    def plan_fork(
+        self, state: Suspension, openings: Sequence[Opening], *, suspend: bool
+    ) -> list[Call]:
+        """Open steps; with `suspend`, let go of the run until one is settled."""
+        if self.closed:
+            raise Suspend
+        run = self._state
+        if self._rehearsal and openings:
+            raise self._differ(f"asked for step {openings[0].step!r}, which it had not come to")
+        self._keeper.open(run, openings, self.call_of)
+        if not suspend:
+            return []
+        run.target, run.status, run.suspended = Target("", 0, 0), "waiting", True
+        if len(run.order) > state.known:
+            self._keeper.resume(run)
         raise self._let_go()
 
     def keep(self, done: Done) -> None:
@@ -125,15 +177,23 @@ class Hold(Session):
             what = f"raised {first_line(effect.error)}"
         else:
             what = f"asked for step {getattr(effect, 'step', '')!r}, which it had not come to"
+        return self._differ(what)
+
+    def _differ(self, what: str) -> Suspend:
         return self.stop(
             ReplayError(
-                f"the handler of {state.function.id!r} was entered again with all its steps finished and "
-                f"{what}: what it does may depend on its event and its steps' results only"
+                f"the handler of {self._state.function.id!r} was entered again with all its steps "
+                f"finished and {what}: what it does may depend on its event and its steps' results only"
             )
         )
 
 
-def lane_of(state: State) -> Lane:
+def held_of(state: State) -> Held:
+    """Return what a worker would know of a run that it holds."""
+    return Held(_NOWHERE, state.id, state.function.id, state.attempt, 0, 0)
+
+
+def _lane_of(state: State) -> Lane:
     """Return the record that a run would have in Redis while this hold is on it."""
     step, attempt, deaths = state.target
     return Lane("s", state.turn, attempt, deaths, "harness", step)

@@ -6,41 +6,29 @@ each time. Nothing here decides: matching, replay, retries and schedules are the
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
-from qflow.core.cron import Cron, fire_ms, next_tick, tick_event
-from qflow.core.event import Event, as_mapping
 from qflow.core.function import Function
-from qflow.core.ids import ulid
-from qflow.core.match import Triggers
-from qflow.core.memo import Memo
-from qflow.core.outcome import Answer, Effect, Execute
-from qflow.core.replay import Effects
-from qflow.engine.advance import Entry, run_async, run_sync
-from qflow.engine.commit import Committer
-from qflow.engine.drive import AsyncLine, Engine, Line
-from qflow.engine.intake import Rejected, read_entry
-from qflow.errors import EventError, UsageError
-from qflow.logs import run_logger
-from qflow.services.loop import LoopThread
-from qflow.store import stream
-from qflow.store.run import Claimed
+from qflow.core.ids import step_hash, ulid
+from qflow.core.middleware import Hooks
+from qflow.core.origin import CHILD
+from qflow.core.outcome import Again, StepCall, Store
+from qflow.engine.session import first_line
+from qflow.errors import UsageError
+from qflow.store.open import Opening
 from qflow.testing.audit import watched
-from qflow.testing.hold import Hold, lane_of
-from qflow.testing.record import ReplayError, State
+from qflow.testing.entry import Entries
+from qflow.testing.intake import Intake
+from qflow.testing.opened import OpenSteps
+from qflow.testing.record import OpenStep, Parent, ReplayError, State
 from qflow.testing.stub import Stubs
 from qflow.testing.virtual import Agenda, VirtualClock
-from qflow.testing.witness import WatchedFrame, Witness
 
-_SEEN_MS: Final = 24 * 3_600_000
 _RESTLESS: Final = 100_000
 """So many things happening at one moment are taken for functions that start each other for ever."""
-
-Swap = Callable[[Execute], Execute]
 
 
 class Memory:
@@ -51,27 +39,15 @@ class Memory:
     ) -> None:
         self.always_replay = always_replay
         self.clock = VirtualClock(now_ms)
+        self.agenda = Agenda()
         self.states: list[State] = []
-        self.events: list[Event[Any]] = []
         self.functions = {function.id: self._prepared(function) for function in functions}
+        self.opened = OpenSteps(self, self.agenda)
+        self.intake = Intake(self)
         self._began_ms = now_ms
-        self._stubs = stubs
-        self._agenda = Agenda()
-        self._engine = Engine(_NoCommitter(), self.clock, _loop_thread())
-        self._seen: dict[tuple[str, str], int] = {}
-        self._witnesses: dict[str, Witness] = {}
+        self._entries = Entries(self, stubs)
         self._problem: Exception | None = None
         self._busy = False
-        specs = {
-            function.id: {"triggers": [trigger.to_spec() for trigger in function.triggers]}
-            for function in self.functions.values()
-        }
-        self._triggers = Triggers(specs)
-        for function in self.functions.values():
-            for cron in function.crons:
-                self._plan_tick(function, cron, now_ms)
-
-    # -- time
 
     def now_ms(self) -> int:
         """Return the time."""
@@ -91,7 +67,7 @@ class Memory:
         self._busy = True
         count = 0
         try:
-            while (item := self._agenda.take(until_ms)) is not None:
+            while (item := self.agenda.take(until_ms)) is not None:
                 due_ms, action = item
                 count = count + 1 if due_ms <= self.now_ms() else 0
                 if count > _RESTLESS:
@@ -112,59 +88,66 @@ class Memory:
         """Enter the handler of a run at `due_ms`."""
         state.turn += 1
         state.due_ms = due_ms
-        self._agenda.add(due_ms, partial(self._go_on, state, state.turn))
+        self.agenda.add(due_ms, partial(self._go_on, state, state.turn))
 
     def stop(self, problem: Exception) -> None:
         """Raise `problem` to the test, as soon as the handler has been left."""
         self._problem = self._problem or problem
 
-    # -- events
+    def append(self, fields: Sequence[str], hooks: Hooks | None) -> None:
+        """Accept an event that a step sends."""
+        self.intake.append(fields, hooks)
 
-    def take(self, events: Sequence[Event[Any]], encode: Callable[[Event[Any]], str]) -> list[str]:
-        """Accept events: they start functions once nothing else is being done."""
-        for event, data in [(event, encode(event)) for event in events]:
-            self.events.append(event)
-            fields = {"name": event.name, "data": data, "id": event.id, "ts": str(event.ts)}
-            entry = stream.Entry(
-                f"{self.now_ms()}-{len(self.events)}",
-                {key.encode(): text.encode() for key, text in {**fields, "v": event.v}.items()},
-            )
-            self._agenda.add(self.now_ms(), partial(self._route, entry))
-        return [event.id for event in events]
-
-    def create(self, function: Function[Any], text: str) -> State:
+    def create(
+        self, function: Function[Any], event_id: str, text: str, parent: Parent | None = None
+    ) -> State:
         """Create a run with an event's text; it begins once nothing else is being done."""
         now_ms = self.now_ms()
         # Made of nothing but what the test did before, so that backoff, which ids seed, is the same.
         run = ulid(now_ms - self._began_ms, (len(self.states) + 1).to_bytes(10))
-        state = State(run, function, text, now_ms)
+        state = State(run, function, event_id, text, now_ms)
+        state.since, state.parent = len(self.opened.arrived), parent
         self.states.append(state)
         self.wake(state, now_ms)
         state.due_ms = 0
         return state
 
-    def _route(self, entry: stream.Entry) -> None:
-        read = read_entry(entry)
-        if isinstance(read, Rejected):
-            raise EventError(f"an event was rejected: {read.reason}")
-        now_ms = self.now_ms()
-        matched = self._triggers.matching(read.name, lambda: as_mapping(read.text), now_ms)
-        for function in matched.functions:
-            key = function, read.event_id
-            if self._seen.get(key, 0) <= now_ms:
-                self._seen[key] = now_ms + _SEEN_MS
-                self.create(self.functions[function], read.text)
+    def open(
+        self, state: State, openings: Sequence[Opening], call_of: Callable[[str], StepCall | None]
+    ) -> None:
+        """Open steps of a run beside its main lane."""
+        self.opened.open(state, openings, call_of)
 
-    def _plan_tick(self, function: Function[Any], cron: Cron, after_ms: int) -> None:
-        tick_ms = next_tick(cron, after_ms)
-        at_ms = fire_ms(cron, tick_ms, f"{function.id}|{cron.key}|{tick_ms}")
-        self._agenda.add(at_ms, partial(self._fire, function, cron, tick_ms))
+    def resume(self, state: State) -> None:
+        """Enter the handler of a run again, where it is suspended."""
+        if state.suspended and not state.ended:
+            state.suspended, state.status = False, "queued"
+            self.wake(state, self.now_ms())
+            state.due_ms = 0
 
-    def _fire(self, function: Function[Any], cron: Cron, tick_ms: int) -> None:
-        self._plan_tick(function, cron, tick_ms)
-        self.create(function, tick_event(cron, tick_ms, self.now_ms())[1])
+    def invoke(self, state: State, step: str, function: str, text: str) -> bool:
+        """Create the run that a step invokes; return False where there is no such function."""
+        found = self.functions.get(function)
+        if found is None:
+            return False
+        hashed = step_hash(step)
+        child = self.create(found, f"invoke:{state.id}:{hashed}", text, (state, step))
+        state.children[CHILD + hashed] = child.id
+        return True
 
-    # -- runs
+    def attempt(self, state: State, opened: OpenStep) -> None:
+        """Execute an open step once, and keep what came of it."""
+        now_ms, step = self.now_ms(), opened.step
+        effect = self._entries.attempt(state, opened)
+        if isinstance(effect, Store):
+            done = effect.done
+            error = "" if done.ok else first_line(done.text)
+            state.note(now_ms, step, done.attempt, "ok" if done.ok else "failed", error)
+            self.opened.settle(state, step, done.text)
+            return
+        assert isinstance(effect, Again)
+        state.note(now_ms, step, opened.attempt, "retry", first_line(effect.error))
+        self.opened.again(state, opened, effect.attempt, now_ms + effect.delay_ms)
 
     def _prepared(self, function: Function[Any]) -> Function[Any]:
         if not self.always_replay:
@@ -184,92 +167,8 @@ class Memory:
         if state.turn != turn or state.ended:
             return
         state.begin()
-        self._enter(state, rehearsal=False)
-        if self.always_replay and state.status == "completed" and self._problem is None:
-            self._enter(state, rehearsal=True)
-
-    def _enter(self, state: State, *, rehearsal: bool) -> None:
-        function = state.function
-        hold = Hold(state, self, rehearsal=rehearsal)
-        witness = None
-        if self.always_replay:
-            witness = self._witnesses.setdefault(state.id, Witness(function.id))
-        frame = WatchedFrame(
-            state,
-            hold,
-            witness,
-            memo=Memo(dict(state.steps)),
-            now_ms=self.now_ms,
-            hooks=function.hooks,
-        )
-        fields = {"event": state.event, "attempt": str(state.attempt)}
-        claimed = Claimed("", lane_of(state), state.id, fields, {})
-        logger = run_logger(state.id, function.id, state.attempt, lambda: frame.replaying)
-        entry = Entry(function, claimed, hold, frame, logger)
-        swap = partial(self._instead, function.id, hold)
-        if function.is_async:
-            entering = _enter_async(self._engine, entry, hold, swap)
-            asyncio.run_coroutine_threadsafe(entering, self._engine.loops.loop()).result()
-        else:
-            run_sync(self._engine, entry, _Line(self._engine, hold, swap))
-
-    def _instead(self, function: str, hold: Hold, effect: Execute) -> Execute:
-        try:
-            return self._stubs.instead(function, effect)
-        except UsageError as problem:
-            raise hold.stop(problem) from None
-
-
-class _Line(Line):
-    """Drives a sync handler, with stubs."""
-
-    def __init__(self, engine: Engine, hold: Hold, swap: Swap) -> None:
-        super().__init__(engine, hold)
-        self._swap = swap
-
-    def __call__(self, effects: Effects) -> Any:
-        return super().__call__(_swapped(effects, self._swap))
-
-
-class _AsyncLine(AsyncLine):
-    """Drives an async handler, with stubs."""
-
-    def __init__(self, engine: Engine, hold: Hold, swap: Swap) -> None:
-        super().__init__(engine, hold)
-        self._swap = swap
-
-    async def __call__(self, effects: Effects) -> Any:
-        return await super().__call__(_swapped(effects, self._swap))
-
-
-class _NoCommitter(Committer):
-    """Writes nothing: holds carry everything out themselves."""
-
-    def __init__(self) -> None:  # without a Redis
-        pass
-
-
-def _swapped(effects: Effects, swap: Swap) -> Generator[Effect, Answer, Any]:
-    answer: Answer = None
-    while True:
-        try:
-            effect = effects.send(answer)
-        except StopIteration as stop:
-            return stop.value
-        answer = yield swap(effect) if isinstance(effect, Execute) else effect
-
-
-async def _enter_async(engine: Engine, entry: Entry, hold: Hold, swap: Swap) -> None:
-    """Enter the handler; leave when its other tasks have noticed that it was left, too."""
-    before = asyncio.all_tasks()
-    await run_async(engine, entry, _AsyncLine(engine, hold, swap))
-    for _ in range(10):
-        if asyncio.all_tasks() <= before:
-            return
-        await asyncio.sleep(0)
-
-
-@cache
-def _loop_thread() -> LoopThread:
-    """Return the event loop of all harnesses of this process: what is bound to it outlives a test."""
-    return LoopThread("harness")
+        self._entries.enter(state, rehearsal=False)
+        if state.status == "completed" and self.always_replay and self._problem is None:
+            self._entries.enter(state, rehearsal=True)
+        if state.ended:
+            self.opened.ended(state)

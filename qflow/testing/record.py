@@ -9,13 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from qflow.core import codec
+from qflow.core.attempt import Target
 from qflow.core.durations import Duration, from_ms, to_ms
 from qflow.core.event import Event, from_text
 from qflow.core.function import Function
 from qflow.core.memo import Memo
-from qflow.core.middleware import Place, opened, opened_error
-from qflow.core.replay import Target
+from qflow.core.middleware import Hooks, Place, opened, opened_error
+from qflow.core.origin import Origin
+from qflow.core.outcome import StepCall
 from qflow.core.status import ENDED, RunStatus
+from qflow.core.waits import Spec
 from qflow.errors import QflowError, StepError, UsageError
 
 TRIES: Final = ("ok", "failed", "retry")
@@ -51,7 +54,8 @@ class Moment:
     """Something that happened to a run, `at` so long after it was created: Moment("15s", "mail", 1, "ok").
 
     `outcome` of a step's attempt (from 0): "ok", "retry" (it failed and is tried again) or "failed"
-    (for good); "sleep" where a sleep began. Of the handler itself, whose `step` is "": "retry",
+    (for good); "sleep" and "wait" where one began, "timeout" where a wait ended for want of an event.
+    Of the handler itself, whose `step` is "": "retry",
     "completed" or "failed". `error` is its first line; it does not count when moments are compared.
     """
 
@@ -88,14 +92,37 @@ class StepRecord:
 
 
 @dataclass(eq=False)
+class OpenStep:
+    """A step beside the main lane: what it waits for, or what it executes."""
+
+    step: str
+    spec: Spec
+    call: StepCall | None = None
+    attempt: int = 0
+    due_ms: int = 0
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for, in words."""
+        kind = self.spec["kind"]
+        if kind in ("run", "send", "sleep"):
+            return f"{'sleep' if kind == 'sleep' else 'step'} {self.step!r}"
+        told = json.loads(self.spec["note"])
+        return f"{told['kind']} {told['for']!r} (step {self.step!r})"
+
+
+@dataclass(eq=False)
 class State:
     """A run as the harness keeps it: what Redis holds of one in production.
 
     `turn` counts what was set in motion for it, so that a timer that was overtaken does nothing.
+    `open` has its steps beside the main lane, `order` those that were settled, `taken` the events that
+    its steps were given, `children` the runs they invoked; waits look back to event `since`.
     """
 
     id: str
     function: Function[Any]
+    event_id: str
     event: str
     created_ms: int
     status: RunStatus = "queued"
@@ -109,6 +136,19 @@ class State:
     error: str = ""
     cause: BaseException | None = None
     moments: list[Moment] = field(default_factory=list)
+    suspended: bool = False
+    open: dict[str, OpenStep] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    since: int = 0
+    parent: Parent | None = None
+    children: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> Origin:
+        """What it came from, as the core asks for it."""
+        fields = {"event": self.event, "event_id": self.event_id, "attempt": str(self.attempt)}
+        return Origin(self.id, self.function.hooks, {**fields, **self.children})
 
     def note(self, now_ms: int, step: str, attempt: int, outcome: str, error: str = "") -> None:
         """Take down what happens to it at `now_ms`."""
@@ -120,9 +160,19 @@ class State:
         self.status, self.due_ms, self.waits_for = "running", 0, ""
 
     @property
+    def next_ms(self) -> int:
+        """When it goes on by itself, 0 where it waits for no time."""
+        dues = [self.due_ms, *(opened.due_ms for opened in self.open.values())]
+        return min((due for due in dues if due), default=0)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.status in ENDED
+
+
+Parent = tuple[State, str]
+"""The run, and the step of it, that invoked a run."""
 
 
 class HarnessRun:
@@ -164,17 +214,13 @@ class HarnessRun:
     @property
     def due(self) -> datetime | None:
         """When it goes on by itself, None where it waits for nothing or for no time."""
-        due_ms = self._state.due_ms
+        due_ms = self._state.next_ms
         return datetime.fromtimestamp(due_ms / 1000, UTC) if due_ms else None
 
     @property
     def event(self) -> Event[Any]:
         """The event that started it."""
-        hooks = self._state.function.hooks
-        return from_text(
-            self._state.event,
-            lambda text, id_, name: opened(hooks, text, Place("event", id_, name)),
-        )
+        return event_of(self._state.event, self._state.function.hooks)
 
     @property
     def output(self) -> Any:
@@ -221,7 +267,7 @@ class HarnessRun:
         if id not in self._state.steps:
             return StepRecord(id, "waiting", len(tries), None, error)
         memo = Memo({id: self._state.steps[id]})
-        memo.open(self._state.id, self._state.function.hooks)
+        memo.open(self._state.origin.opened)
         try:
             return StepRecord(id, "ok", len(tries), memo.recall(id), error)
         except StepError:
@@ -235,6 +281,12 @@ class HarnessRun:
         state = self._state
         if state.status != "waiting":
             return state.status
-        if not state.due_ms:
-            return f"waiting for {state.waits_for}"
-        return f"waiting for {state.waits_for}, another {from_ms(state.due_ms - self._now_ms())}"
+        what = state.waits_for or ", ".join(each.waits_for for each in state.open.values())
+        if not state.next_ms:
+            return f"waiting for {what}"
+        return f"waiting for {what}, another {from_ms(state.next_ms - self._now_ms())}"
+
+
+def event_of(text: str, hooks: Hooks | None) -> Event[Any]:
+    """Return an event from its text, decoded."""
+    return from_text(text, lambda data, id_, name: opened(hooks, data, Place("event", id_, name)))

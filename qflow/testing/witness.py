@@ -6,13 +6,17 @@ Only where a harness replays always: every entry is then compared with those bef
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable, Generator
 from typing import Any
 
 from qflow.core import codec
-from qflow.core.outcome import Answer, Effect, Raised, Returned, StepCall
-from qflow.core.replay import Effects, Frame
+from qflow.core.outcome import Answer, Effect, Effects, Execute, Raised, Returned, StepCall
+from qflow.core.replay import Frame
 from qflow.testing.hold import Hold
 from qflow.testing.record import ReplayError, State
+
+Swap = Callable[[Execute], Execute]
 
 _RULE = "what a handler does may depend on its event and its steps' results only; take the rest in a step"
 
@@ -26,23 +30,23 @@ class Witness:
         self._given: dict[str, str] = {}
         self._asked: list[str] = []
         self._entries = 0
-        self._task: object = None
+        self._asker: object = None
         self._side_by_side = False
 
     def begin(self) -> None:
         """Note that the handler is entered."""
         self._entries += 1
         self._asked = []
-        self._task = None
+        self._asker = None
 
     def ask(self, step: str, call: StepCall | None) -> str:
         """Note that a step is asked for; return what is wrong about that, or ""."""
         place = len(self._asked)
         self._asked.append(step)
-        task = _task()
+        asker = _asker()
         if place == 0:
-            self._task = task
-        self._side_by_side = self._side_by_side or task is not self._task
+            self._asker = asker
+        self._side_by_side = self._side_by_side or asker != self._asker
         if place >= len(self._expected):
             self._expected.append(step)
         elif self._expected[place] != step and not self._side_by_side:
@@ -81,28 +85,33 @@ class Witness:
 class WatchedFrame(Frame):
     """A frame that keeps the error its handler ends with and, where there is a witness, tells it."""
 
-    __slots__ = ("_call", "_finished", "_hold", "_state", "_witness")
+    __slots__ = ("_call", "_finished", "_hold", "_state", "_swap", "_witness")
 
-    def __init__(self, state: State, hold: Hold, witness: Witness | None, **known: Any) -> None:
+    def __init__(
+        self, state: State, hold: Hold, witness: Witness | None, swap: Swap, **known: Any
+    ) -> None:
         super().__init__(
             state.id,
             target=state.target,
             policy=state.function.policy,
             attempt=state.attempt,
+            hooks=state.function.hooks,
             **known,
         )
+        self.origin = state.origin
         self._state = state
         self._hold = hold
         self._witness = witness
+        self._swap = swap
         self._call: StepCall | None = None
         self._finished = set(state.steps)
         if witness is not None:
             witness.begin()
 
     def run(self, call: StepCall) -> Effects:
-        """Do as a frame does; note what the step is given."""
+        """Do as a frame does, with stubs; note what the step is given."""
         self._call = call
-        return (yield from super().run(call))
+        return _swapped(super().run(call), self._swap)
 
     def conclude(self, answer: Answer) -> Effect:
         """Do as a frame does; keep the error as it was raised."""
@@ -125,8 +134,19 @@ class WatchedFrame(Frame):
         return step
 
 
-def _task() -> object:
+def _swapped(effects: Effects, swap: Swap) -> Generator[Effect, Answer, Any]:
+    answer: Answer = None
+    while True:
+        try:
+            effect = effects.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        answer = yield swap(effect) if isinstance(effect, Execute) else effect
+
+
+def _asker() -> object:
+    """Return the task that asks or, in a sync handler, the thread."""
     try:
         return asyncio.current_task()
     except RuntimeError:
-        return None
+        return threading.get_ident()

@@ -10,10 +10,11 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+import pytest
 from cases.world import World
 
-from qflow import App
-from qflow.testing import Harness, HarnessRun, RunFailed
+from qflow import App, Event
+from qflow.testing import Harness, HarnessRun, Moment, RunFailed
 
 
 class Failure(NamedTuple):
@@ -35,6 +36,11 @@ class Outcome(NamedTuple):
     delays: list[int]
 
 
+def about(*delays: int) -> Any:
+    """Return delays to compare with: Redis's clock may go on between two readings in one script."""
+    return pytest.approx(list(delays), abs=3)
+
+
 class Stage(Protocol):
     """Where functions of `app` are run: define them first, then send."""
 
@@ -42,6 +48,10 @@ class Stage(Protocol):
 
     def send(self, name: str, data: Mapping[str, Any] | None = None, id: str = "") -> str:
         """Send an event; return its id."""
+        ...
+
+    def signal(self, name: str, data: Any = None) -> None:
+        """Give a signal to the step that waits for it, or will in a moment."""
         ...
 
     def ended(self, event: str, function: str) -> Outcome:
@@ -67,6 +77,9 @@ class RedisStage:
             self._world.worker()
         return self._world.send(name, data, **({"id": id} if id else {}))
 
+    def signal(self, name: str, data: Any = None) -> None:
+        self._world.until(lambda: self.app.signal(name, data), f"a step to wait for {name}")
+
     def ended(self, event: str, function: str) -> Outcome:
         run = self._world.ended(event, function)
         told, delays = [], []
@@ -75,8 +88,8 @@ class RedisStage:
                 told.append((entry["id"], entry["a"], "ok" if entry["ok"] else "failed"))
             elif entry["t"] == "retry":
                 told.append((entry["id"], entry["a"], "retry"))
-            elif entry["t"] == "sleep":
-                told.append((entry["id"], 0, "sleep"))
+            elif entry["t"] in ("sleep", "wait"):
+                told.append((entry["id"], 0, entry["t"]))
             delays += [entry["due"] - entry["ms"]] if "due" in entry else []
         if run.status != "failed":
             return Outcome(run.status, run.output, None, told, delays)
@@ -121,8 +134,13 @@ class MemoryStage:
         if self._world is None:
             self._world = Harness(self.app, always_replay=self._always_replay)
             self._world.__enter__()
-        self._world.send(name, data, id=id)
-        return self._world.events[-1].id
+        event_id = self.app.send(Event(name, dict(data or {}), id))
+        self._world.settle()
+        return event_id
+
+    def signal(self, name: str, data: Any = None) -> None:
+        assert self._world is not None
+        assert self._world.signal(name, data)
 
     def ended(self, event: str, function: str) -> Outcome:
         assert self._world is not None
@@ -130,7 +148,7 @@ class MemoryStage:
             run for run in self._world.runs if (run.event.id, run.function_id) == (event, function)
         )
         self._world.finish(run)
-        told = [(each.step, each.attempt, each.outcome) for each in run.timeline]
+        told = [(each.step, each.attempt, _plain(run, each)) for each in run.timeline]
         told = [each for each in told if each[2] != "completed" and each[::2] != ("", "failed")]
         if run.status != "failed":
             return Outcome(run.status, run.output, None, told, _delays(run))
@@ -150,6 +168,11 @@ class MemoryStage:
     def close(self) -> None:
         if self._world is not None:
             self._world.__exit__(None, None, None)
+
+
+def _plain(run: HarnessRun, moment: Moment) -> str:
+    """Return an outcome as Redis tells it: what timed out has a value or an error."""
+    return run.step(moment.step).status if moment.outcome == "timeout" else moment.outcome
 
 
 def _delays(run: HarnessRun) -> list[int]:

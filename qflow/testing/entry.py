@@ -1,0 +1,167 @@
+"""Enters handlers, and executes open steps, with the engine's own drivers on a hold in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from functools import cache, partial
+from typing import Any, Protocol
+
+from qflow.core.context import Run
+from qflow.core.memo import Memo
+from qflow.core.outcome import Effect, Execute
+from qflow.engine.advance import Entry, run_async, run_sync
+from qflow.engine.branch import Branch, BranchLine
+from qflow.engine.commit import Committer
+from qflow.engine.drive import Known, Line
+from qflow.engine.execute import Engine
+from qflow.engine.group import AsyncLine
+from qflow.engine.lookback import Lookback
+from qflow.errors import UsageError
+from qflow.logs import run_logger
+from qflow.services.loop import LoopThread
+from qflow.store.run import Claimed, Lane
+from qflow.store.script import Call
+from qflow.testing.hold import TERMS, Hold, Keeper, held_of
+from qflow.testing.record import OpenStep, State
+from qflow.testing.stub import Stubs
+from qflow.testing.virtual import VirtualClock
+from qflow.testing.witness import WatchedFrame, Witness
+
+
+class Keeping(Keeper, Protocol):
+    """What is needed of the harness's memory."""
+
+    clock: VirtualClock
+
+
+class Entries:
+    """Enters the handlers of a harness's runs."""
+
+    def __init__(self, keeper: Keeping, stubs: Stubs) -> None:
+        self._keeper = keeper
+        self._stubs = stubs
+        self._engine = Engine(_NoCommitter(), keeper.clock, _loop_thread())
+        self._witnesses: dict[str, Witness] = {}
+
+    def enter(self, state: State, *, rehearsal: bool) -> None:
+        """Enter the handler of a run; return once it goes on later, or has ended."""
+        function = state.function
+        hold = Hold(state, self._keeper, rehearsal=rehearsal)
+        ready = [step for step in state.order if function.is_async]
+        witness = None
+        if self._keeper.always_replay:
+            witness = self._witnesses.setdefault(state.id, Witness(function.id))
+        frame = WatchedFrame(
+            state,
+            hold,
+            witness,
+            partial(self._instead, function.id, hold),
+            memo=Memo({step: text for step, text in state.steps.items() if step not in ready}),
+            now_ms=self._keeper.now_ms,
+        )
+        frame.expect(len(ready))
+        known = Known(
+            state.origin.fields, frozenset(state.open), len(state.order) - len(ready), _NoLookback()
+        )
+        logger = run_logger(state.id, function.id, state.attempt, lambda: frame.replaying)
+        told = [(step, state.steps[step]) for step in ready]
+        entry = Entry(function, state.id, frame, logger, known, told)
+        if function.is_async:
+            self._on_loop(_enter(self._engine, entry, hold))
+        else:
+            line = Line(self._engine, hold)
+            hold.call_of = line.calls.get
+            run_sync(self._engine, entry, line)
+        assert hold.closed, f"nothing came of entering run {state.id}"
+
+    def attempt(self, state: State, opened: OpenStep) -> Effect:
+        """Execute an open step once; return what came of it."""
+        assert opened.call is not None
+        function = state.function
+        instead = self._stubs.instead(
+            function.id, Execute(opened.call, opened.step, opened.attempt)
+        )
+        branch = _Branch(state, opened)
+        line = BranchLine(self._engine, branch)
+        logger = run_logger(state.id, function.id, state.attempt, lambda: False)
+        line.begin(function.hooks, Run(state.id, function.id, state.attempt, logger))
+        if function.is_async:
+            self._on_loop(line.arun(instead.call))
+        else:
+            line.run(instead.call)
+        return branch.effect
+
+    def _instead(self, function: str, hold: Hold, effect: Execute) -> Execute:
+        try:
+            return self._stubs.instead(function, effect)
+        except UsageError as problem:
+            raise hold.stop(problem) from None
+
+    def _on_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._engine.loops.loop()).result()
+
+
+class _Branch(Branch):
+    """The hold on an open step: keeps what came of its try."""
+
+    def __init__(self, state: State, opened: OpenStep) -> None:
+        lane = Lane("s", 0, opened.attempt, 0, "harness", opened.step)
+        claimed = Claimed("", lane, state.id, {}, {}, is_open=True)
+        super().__init__(held_of(state), claimed, TERMS)
+        self.effect: Effect
+
+    def plan(self, effect: Effect) -> list[Call]:
+        self.effect = effect
+        return []
+
+    def settle(self, replies: Sequence[Any]) -> None:
+        pass
+
+
+class _NoCommitter(Committer):
+    """Writes nothing: holds carry everything out themselves."""
+
+    def __init__(self) -> None:  # without a Redis
+        pass
+
+    def submit(self, calls: Sequence[Call]) -> list[Any]:
+        return []
+
+    async def asubmit(self, calls: Sequence[Call]) -> list[Any]:
+        return []
+
+
+class _NoLookback(Lookback):
+    """Prepares nothing: all events of a harness are at hand."""
+
+    def __init__(self) -> None:  # without a Redis
+        pass
+
+    def prepare(self, spec: Any, fields: Any) -> None:
+        pass
+
+
+async def _enter(engine: Engine, entry: Entry, hold: Hold) -> None:
+    """Enter an async handler; where it is suspended, drop its frame: it is entered again from its top."""
+    before = asyncio.all_tasks()
+    let_go = asyncio.Event()
+    line = AsyncLine(engine, hold, entry.frame, entry.known, lambda _line, _hold: let_go.set())
+    hold.call_of = line.call_of
+    handler = asyncio.create_task(run_async(engine, entry, line))
+    gone = asyncio.create_task(let_go.wait())
+    await asyncio.wait({handler, gone}, return_when=asyncio.FIRST_COMPLETED)
+    line.drop()
+    gone.cancel()
+    await asyncio.wait({handler, gone})
+    for _ in range(10):  # so that its other tasks notice, too
+        if asyncio.all_tasks() <= before:
+            break
+        await asyncio.sleep(0)
+    handler.result()
+
+
+@cache
+def _loop_thread() -> LoopThread:
+    """Return the event loop of all harnesses of this process: what is bound to it outlives a test."""
+    return LoopThread("harness")
