@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cache, partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from qflow.core.context import Run
 from qflow.core.memo import Memo
@@ -28,6 +29,10 @@ from qflow.testing.stub import Stubs
 from qflow.testing.virtual import VirtualClock
 from qflow.testing.witness import WatchedFrame, Witness
 
+_TURNS: Final = 5
+_LOOK_S: Final = 0.005
+_PATIENCE_S: Final = 5.0
+
 
 class Keeping(Keeper, Protocol):
     """What is needed of the harness's memory."""
@@ -41,13 +46,23 @@ class Entries:
     def __init__(self, keeper: Keeping, stubs: Stubs) -> None:
         self._keeper = keeper
         self._stubs = stubs
-        self._engine = Engine(_NoCommitter(), keeper.clock, _loop_thread())
+        self._committer = _NoCommitter()
+        self._engine = Engine(self._committer, keeper.clock, _loop_thread())
         self._witnesses: dict[str, Witness] = {}
 
     def enter(self, state: State, *, rehearsal: bool) -> None:
         """Enter the handler of a run; return once it goes on later, or has ended."""
         function = state.function
-        hold = Hold(state, self._keeper, rehearsal=rehearsal)
+        holds = iter([hold := Hold(state, self._keeper, rehearsal=rehearsal)])
+
+        def again() -> Hold:
+            """Return the hold to go on under: the first one, then one for each time it is taken again."""
+            if (first := next(holds, None)) is not None:
+                return first
+            if not rehearsal:
+                state.go_on()
+            return Hold(state, self._keeper, rehearsal=rehearsal)
+
         ready = [step for step in state.order if function.is_async]
         witness = None
         if self._keeper.always_replay:
@@ -68,7 +83,8 @@ class Entries:
         told = [(step, state.steps[step]) for step in ready]
         entry = Entry(function, state.id, frame, logger, known, told)
         if function.is_async:
-            self._on_loop(_enter(self._engine, entry, hold))
+            entered = _Frame(self._engine, self._committer, entry, again)
+            hold = self._on_loop(entered.enter(state))
         else:
             line = Line(self._engine, hold)
             hold.call_of = line.calls.get
@@ -123,12 +139,14 @@ class _NoCommitter(Committer):
     """Writes nothing: holds carry everything out themselves."""
 
     def __init__(self) -> None:  # without a Redis
-        pass
+        self.asked: asyncio.Event | None = None
 
     def submit(self, calls: Sequence[Call]) -> list[Any]:
         return []
 
     async def asubmit(self, calls: Sequence[Call]) -> list[Any]:
+        if calls and self.asked is not None:  # a suspended frame asks for its run again
+            self.asked.set()
         return []
 
 
@@ -142,23 +160,70 @@ class _NoLookback(Lookback):
         pass
 
 
-async def _enter(engine: Engine, entry: Entry, hold: Hold) -> None:
-    """Enter an async handler; where it is suspended, drop its frame: it is entered again from its top."""
-    before = asyncio.all_tasks()
-    let_go = asyncio.Event()
-    line = AsyncLine(engine, hold, entry.frame, entry.known, lambda _line, _hold: let_go.set())
-    hold.call_of = line.call_of
-    handler = asyncio.create_task(run_async(engine, entry, line))
-    gone = asyncio.create_task(let_go.wait())
-    await asyncio.wait({handler, gone}, return_when=asyncio.FIRST_COMPLETED)
-    line.drop()
-    gone.cancel()
-    await asyncio.wait({handler, gone})
-    for _ in range(10):  # so that its other tasks notice, too
-        if asyncio.all_tasks() <= before:
-            break
+class _Frame:
+    """One frame of an async handler. Where it is suspended it is dropped, and entered anew from its top,
+    unless it waits for the loop itself (a sleep or a socket of its own): then it may go on by itself."""
+
+    def __init__(
+        self, engine: Engine, committer: _NoCommitter, entry: Entry, again: Callable[[], Hold]
+    ) -> None:
+        self._engine = engine
+        self._committer = committer
+        self._entry = entry
+        self._again = again
+
+    async def enter(self, state: State) -> Hold:
+        """Enter the handler; return the hold under which it was left."""
+        before, outside = asyncio.all_tasks(), _awaited_of_the_loop()
+        let_go, asked = asyncio.Event(), asyncio.Event()
+        self._committer.asked = asked
+        hold = self._again()
+        frame, known = self._entry.frame, self._entry.known
+        line = AsyncLine(self._engine, hold, frame, known, lambda _line, _hold: let_go.set())
+        hold.call_of = line.call_of
+        handler = asyncio.create_task(run_async(self._engine, self._entry, line))
+        while True:
+            gone = asyncio.create_task(let_go.wait())
+            await asyncio.wait({handler, gone}, return_when=asyncio.FIRST_COMPLETED)
+            gone.cancel()
+            if handler.done() or not await _goes_on(handler, asked, outside):
+                break
+            let_go.clear()
+            asked.clear()
+            hold = self._again()
+            hold.call_of = line.call_of
+            line.planner.tell([(step, state.steps[step]) for step in state.order[line.settled :]])
+            line.planner.take(hold)
+        line.drop()
+        await asyncio.wait({handler})
+        for _ in range(10):  # so that its other tasks notice, too
+            if asyncio.all_tasks() <= before:
+                break
+            await asyncio.sleep(0)
+        handler.result()
+        return hold
+
+
+async def _goes_on(
+    handler: asyncio.Task[Any], asked: asyncio.Event, outside: frozenset[object]
+) -> bool:
+    """Wait while a suspended frame may go on by itself; return whether it asks for its run again."""
+    ends = time.monotonic() + _PATIENCE_S
+    for _ in range(_TURNS):
         await asyncio.sleep(0)
-    handler.result()
+    while not (asked.is_set() or handler.done()):
+        if _awaited_of_the_loop() <= outside or time.monotonic() > ends:
+            return False
+        await asyncio.sleep(_LOOK_S)
+    return asked.is_set()
+
+
+def _awaited_of_the_loop() -> frozenset[object]:
+    """Return the timers and sockets that the loop waits for."""
+    loop: Any = asyncio.get_running_loop()
+    timers = [timer for timer in getattr(loop, "_scheduled", ()) if not timer.cancelled()]
+    selector = getattr(loop, "_selector", None)
+    return frozenset([*map(id, timers), *(selector.get_map() if selector is not None else ())])
 
 
 @cache

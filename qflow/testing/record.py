@@ -159,6 +159,12 @@ class State:
         """Take down that its handler is entered."""
         self.status, self.due_ms, self.waits_for = "running", 0, ""
 
+    def go_on(self) -> None:
+        """Take down that its handler, which was suspended, goes on by itself."""
+        self.begin()
+        self.suspended = False
+        self.turn += 1
+
     @property
     def next_ms(self) -> int:
         """When it goes on by itself, 0 where it waits for no time."""

@@ -291,3 +291,32 @@ def test_a_race(stage: Stage) -> None:
         return result
 
     assert stage.ended(stage.send("go"), "race").output == "quick"
+
+
+def test_work_between_steps_of_a_branch(stage: Stage) -> None:
+    """The handler has let go of its run when it asks for more, or ends."""
+
+    @stage.app.function("many", trigger="go")
+    async def many(step: Step) -> list[Any]:
+        async def chain() -> int:
+            first = await step.run("first", lambda: 1)
+            await asyncio.sleep(0.05)
+            return first + await step.run("second", lambda: 1)
+
+        other = asyncio.create_task(step.wait_for_signal("wait", "door", timeout="1m"))
+        value = await chain()
+        done, _ = await asyncio.wait({other}, timeout=0.05)
+        return [value, len(done)]
+
+    assert stage.ended(stage.send("go"), "many").output == [2, 0]
+
+
+def test_what_a_handler_does_not_wait_for(stage: Stage) -> None:
+    @stage.app.function("hasty", trigger="go")
+    async def hasty(step: Step) -> int:
+        left = asyncio.create_task(step.sleep("long", "1h"))
+        await step.run("first", int)
+        left.cancel()
+        return await step.run("last", lambda: 7)
+
+    assert stage.ended(stage.send("go"), "hasty").output == 7
