@@ -29,7 +29,7 @@ from qflow.testing.stub import Stubs
 from qflow.testing.virtual import VirtualClock
 from qflow.testing.witness import WatchedFrame, Witness
 
-_TURNS: Final = 5
+_TURNS: Final = 20
 _LOOK_S: Final = 0.005
 _PATIENCE_S: Final = 5.0
 
@@ -205,25 +205,30 @@ class _Frame:
 
 
 async def _goes_on(
-    handler: asyncio.Task[Any], asked: asyncio.Event, outside: frozenset[object]
+    handler: asyncio.Task[Any], asked: asyncio.Event, outside: dict[int, object]
 ) -> bool:
     """Wait while a suspended frame may go on by itself; return whether it asks for its run again."""
     ends = time.monotonic() + _PATIENCE_S
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
-    while not (asked.is_set() or handler.done()):
-        if _awaited_of_the_loop() <= outside or time.monotonic() > ends:
-            return False
-        await asyncio.sleep(_LOOK_S)
+    quiet = 0
+    while not (asked.is_set() or handler.done()) and time.monotonic() < ends:
+        if outside.keys() >= _awaited_of_the_loop().keys():
+            quiet += 1  # what was awaited may just have come: let it be heard
+            if quiet > _TURNS:
+                return False
+            await asyncio.sleep(0)
+        else:
+            quiet = 0
+            await asyncio.sleep(_LOOK_S)
     return asked.is_set()
 
 
-def _awaited_of_the_loop() -> frozenset[object]:
-    """Return the timers and sockets that the loop waits for."""
+def _awaited_of_the_loop() -> dict[int, object]:
+    """Return the timers (by identity) and sockets that the loop waits for."""
     loop: Any = asyncio.get_running_loop()
     timers = [timer for timer in getattr(loop, "_scheduled", ()) if not timer.cancelled()]
     selector = getattr(loop, "_selector", None)
-    return frozenset([*map(id, timers), *(selector.get_map() if selector is not None else ())])
+    sockets = selector.get_map() if selector is not None else {}
+    return {**{id(timer): timer for timer in timers}, **sockets}
 
 
 @cache
