@@ -55,7 +55,8 @@ inside_step: ContextVar[str] = ContextVar("inside_step", default="")
 class Frame:
     """One entry of a handler: the steps it knows and the step that its job is for.
 
-    `origin` is what the run came from, as far as it is known.
+    `origin` is what the run came from, as far as it is known. `alone` says that the handler waits for
+    the step that it asks for now and nothing else: then it need not be planned, but is carried out.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Frame:
         "_overtaken",
         "_policy",
         "_target",
+        "alone",
         "edit",
         "now_ms",
         "origin",
@@ -102,6 +104,7 @@ class Frame:
         self.now_ms = now_ms
         self.origin = Origin(run, hooks, {})
         self._outstanding = 0
+        self.alone = False
 
     @property
     def replaying(self) -> bool:
@@ -139,10 +142,13 @@ class Frame:
             return revived(self._memo.recall(step), call.fn)
         if self.edit is not None and self.edit.step == step:
             call = edited(call, self.edit)
-        answer = yield from self._plan(Plan("run", step, call, {}))
-        if isinstance(answer, Settled):
-            self._hear(step, answer)
-            return revived(self._memo.recall(step), call.fn)
+        if self.alone:
+            self._memo.check_room(step, self._outstanding)
+        else:
+            answer = yield from self._plan(Plan("run", step, call, {}))
+            if isinstance(answer, Settled):
+                self._hear(step, answer)
+                return revived(self._memo.recall(step), call.fn)
         target, fresh = self._take_target(step)
         if fresh:
             yield Open(step, target.attempt, target.deaths, call.timeout_ms)
@@ -173,17 +179,22 @@ class Frame:
         yield Store(Done(step, text, 0, now, now, True))
         return None
 
-    def wait(self, step_id: str, spec: Spec, read: Callable[[str, Hooks | None], Any]) -> Effects:
-        """Give what came of a wait: `read` makes the value of its JSON text."""
-        return self._wait(self._begin(step_id), spec, read)
+    def wait(
+        self, step_id: str, make: Callable[[], Spec], read: Callable[[str, Hooks | None], Any]
+    ) -> Effects:
+        """Give what came of a wait: `make` says what for, `read` makes the value of its JSON text."""
+        return self._wait(self._begin(step_id), make, read)
 
-    def _wait(self, step: str, spec: Spec, read: Callable[[str, Hooks | None], Any]) -> Effects:
+    def _wait(
+        self, step: str, make: Callable[[], Spec], read: Callable[[str, Hooks | None], Any]
+    ) -> Effects:
         if step in self._memo:
             self._pass_by()
         else:
+            spec = make()
             kind = "approval" if "approval" in spec else spec["kind"]
             note = {"t": "wait", "id": step, "kind": kind, "for": _told(spec)}
-            spec = {**spec, "note": json.dumps(note), "at": self.now_ms()}
+            spec.update(note=json.dumps(note), at=self.now_ms())
             if "approval" in spec:
                 spec["signal"] = approval_signal(self.run_id, step_hash(step))
             answer = yield from self._plan(Plan(spec["kind"], step, None, spec))

@@ -114,6 +114,8 @@ class Branch:
         if replies[0] == CANCELLED:
             self.fenced = self.cancelled = True
             raise Fenced
+        if replies[0] == b"":
+            raise Suspend  # given up by its handler, or settled by whoever took it over
         if isinstance(replies[0], bytes):
             self.fenced = True
             held, lane = self.held, self.lane

@@ -19,7 +19,7 @@ from qflow.engine.lookback import Lookback
 from qflow.engine.opening import INLINE, examine, opening, prepare
 from qflow.engine.session import Notes, Session
 from qflow.engine.strands import Crew
-from qflow.errors import RedisError, Suspend, UsageError
+from qflow.errors import RedisError, StepError, Suspend, UsageError
 from qflow.store.open import Suspension
 from qflow.store.script import Call
 
@@ -77,6 +77,11 @@ class Line:
     def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
         strand = self._strand()
+        alone = strand is None and self.session is not None
+        if self._frame is not None:
+            self._frame.alone = alone
+        if alone:
+            return self._carry_out(effects)
         try:
             effect = effects.send(None)
         except StopIteration as stop:
@@ -84,15 +89,18 @@ class Line:
         assert isinstance(effect, Plan)
         if strand is not None:
             strand.ask([effect])
-        elif self.session is None or (effect.kind not in INLINE and effect.kind != "sleep"):
+        else:
             self._arrive([effect])
         return self._carry_out(effects)
 
     def many(self, effects: Sequence[Effects], limit: int) -> list[Any]:
-        """Return the values of steps side by side, `limit` at once; raise the first error at the end."""
+        """Return the values of steps side by side, `limit` at once; raise the first StepError at the
+        end."""
         results: list[Any] = [None] * len(effects)
-        errors: list[Exception] = []
+        errors: list[StepError] = []
         asked: list[tuple[int, Plan]] = []
+        if self._frame is not None:
+            self._frame.alone = False
         for at, each in enumerate(effects):
             try:
                 effect = each.send(None)
@@ -100,7 +108,7 @@ class Line:
                 asked.append((at, effect))
             except StopIteration as stop:
                 results[at] = stop.value
-            except Exception as error:  # noqa: BLE001  # told once the others have ended
+            except StepError as error:
                 errors.append(error)
         while asked:
             strand, plans = self._strand(), [plan for _, plan in asked[:limit]]
@@ -111,7 +119,7 @@ class Line:
             at, _ = asked.pop(0)  # the only one of these, to be carried out here
             try:
                 results[at] = self._carry_out(effects[at])
-            except Exception as error:  # noqa: BLE001  # told once the others have ended
+            except StepError as error:
                 errors.append(error)
         if errors:
             raise errors[0]
@@ -181,6 +189,9 @@ class Line:
                         answer = execute_within(around(effect), self._engine, effect, self._awaited)
                 elif isinstance(effect, Store) and self._crew is None and self.session is not None:
                     self.session.keep(effect.done)
+                elif isinstance(effect, Plan):
+                    if effect.kind not in INLINE and effect.kind != "sleep":
+                        self._arrive([effect])
                 else:
                     self.write(effect)
         except StopIteration as stop:

@@ -10,6 +10,7 @@ local function refuse(run_key, ns, expected, next, field)
   local ended = field and not record or string.sub(record or '', 1, 1) == 'e'
   local own_key = field and string.sub(run_key, 1, -6) or run_key
   if ended and redis.call('HGET', own_key, 'status') == 'cancelled' then return 3 end
+  if field and not record then return '' end -- the step was given up
   local owner = '^%a|%d+|%d+|%d+|([^|]*)|'
   if string.match(record or '', owner) ~= string.match(expected, owner) then
     redis.call('HINCRBY', ns .. ':counters', 'fenced', 1)
