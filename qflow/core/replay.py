@@ -303,6 +303,7 @@ class Frame:
         opened; so the first new step inherits the deaths of the entry.
         """
         self._live = True
+        self._ahead.clear()
         target = self._target
         if target is None or target.step not in ("", step):
             self._overtaken = target is not None
