@@ -153,10 +153,13 @@ class _NoCommitter(Committer):
 
 
 class _NoLookback(Lookback):
-    """Prepares nothing: all events of a harness are at hand."""
+    """Prepares nothing: all events of a harness are at hand, and no deadline of a child is watched."""
 
     def __init__(self) -> None:  # without a Redis
         pass
+
+    def published(self, function: str) -> None:
+        """Return no specification: children of a harness have no terms."""
 
     def prepare(self, spec: Any, fields: Any) -> None:
         pass
