@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from qflow.core.context import Run
     from qflow.core.cron import Cron
     from qflow.core.event import Event
+    from qflow.core.flow import (
+        Batch,
+        Concurrency,
+        Debounce,
+        Priority,
+        RateLimit,
+        Singleton,
+        Throttle,
+    )
     from qflow.core.function import Function
     from qflow.core.retry import Backoff
     from qflow.core.step import Step, SyncStep
@@ -31,10 +40,13 @@ if TYPE_CHECKING:
 __all__ = [
     "App",
     "Backoff",
+    "Batch",
     "CancelOn",
     "CodecError",
+    "Concurrency",
     "ConfigError",
     "Cron",
+    "Debounce",
     "DefinitionError",
     "Event",
     "EventError",
@@ -43,14 +55,18 @@ __all__ = [
     "LimitError",
     "NestedStepError",
     "NonRetriableError",
+    "Priority",
     "QflowError",
+    "RateLimit",
     "RedisError",
     "RetryAfterError",
     "Run",
+    "Singleton",
     "Step",
     "StepError",
     "StepTimeout",
     "SyncStep",
+    "Throttle",
     "Timeouts",
 ]
 
@@ -60,10 +76,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "App": "qflow.app",
     "Backoff": "qflow.core.retry",
+    "Batch": "qflow.core.flow",
     "CancelOn": "qflow.core.cancel",
     "CodecError": "qflow.errors",
+    "Concurrency": "qflow.core.flow",
     "ConfigError": "qflow.errors",
     "Cron": "qflow.core.cron",
+    "Debounce": "qflow.core.flow",
     "DefinitionError": "qflow.errors",
     "Event": "qflow.core.event",
     "EventError": "qflow.errors",
@@ -72,14 +91,18 @@ _HOMES = {
     "LimitError": "qflow.errors",
     "NestedStepError": "qflow.errors",
     "NonRetriableError": "qflow.errors",
+    "Priority": "qflow.core.flow",
     "QflowError": "qflow.errors",
+    "RateLimit": "qflow.core.flow",
     "RedisError": "qflow.errors",
     "RetryAfterError": "qflow.errors",
     "Run": "qflow.core.context",
+    "Singleton": "qflow.core.flow",
     "Step": "qflow.core.step",
     "StepError": "qflow.errors",
     "StepTimeout": "qflow.errors",
     "SyncStep": "qflow.core.step",
+    "Throttle": "qflow.core.flow",
     "Timeouts": "qflow.core.cancel",
 }
 

@@ -66,12 +66,12 @@ class App:
         `trigger` is an event name ("user/created", "user/*"), EventTrigger(…), Cron(…), or a list of
         at most ten. `retries` (0 to 20) and `backoff` hold for each step and, separately, for the
         handler's own code; `timeout` bounds each attempt of a step. What else it takes, and what that
-        means, is listed in `Control`.
+        means, is listed in `Control` and `Flow`.
 
         Raises DefinitionError for anything that could not work.
         """
         where = f"function {check_id(id)!r} of app {self.name!r}"
-        controlled = control_spec(control, where)
+        controlled = control_spec(control, id, self.name, where)
         triggers = parse_triggers(trigger, where)
         if backoff is not None and not isinstance(backoff, Backoff):
             raise DefinitionError(f"{where}: backoff must be Backoff(…), not {backoff!r}")

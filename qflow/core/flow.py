@@ -22,6 +22,8 @@ MAX_STARTS: Final = 100_000
 MAX_BATCH: Final = 1_000
 MAX_BATCH_BYTES: Final = 10 * 1024 * 1024
 MAX_PRIORITY_S: Final = 600
+EVERYTHING: Final = "*"
+"""The text of a key where there is none, or no value of it: all such events are one."""
 
 Scope = Literal["function", "app"]
 Per = Literal["step", "run"]
@@ -248,7 +250,7 @@ def key_of(source: str | None, bindings: Mapping[str, Any], now_ms: int) -> str 
     that are not short and plain are known by a digest.
     """
     if source is None:
-        return ""
+        return EVERYTHING
     from qflow.core import expression  # a process without keys never loads it
 
     try:
@@ -256,6 +258,16 @@ def key_of(source: str | None, bindings: Mapping[str, Any], now_ms: int) -> str 
     except QflowError:
         return None
     return text_of(value)
+
+
+def holds(when: str, bindings: Mapping[str, Any], now_ms: int) -> bool:
+    """Return whether a condition holds; one that cannot be evaluated for this event does not."""
+    from qflow.core import expression  # a process without conditions never loads it
+
+    try:
+        return expression.compile(when).truthy(bindings, now_ms)
+    except QflowError:
+        return False
 
 
 def text_of(value: Any) -> str | None:

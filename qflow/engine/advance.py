@@ -169,8 +169,14 @@ def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
             arguments[name] = Run(claimed.run, function.id, entry.attempt, entry.logger, entry)
         else:
             event = _event(function, claimed.fields["event"])
-            arguments[name] = event if name == "event" else [event]
+            arguments[name] = event if name == "event" else [event, *_others(function, claimed)]
     return arguments
+
+
+def _others(function: Function[Any], claimed: Claimed) -> list[Event[Any]]:
+    """Return the events of a batch besides its first."""
+    count = int(claimed.fields.get("batched", "1"))
+    return [_event(function, claimed.fields[f"event:{n}"]) for n in range(2, count + 1)]
 
 
 def _event(function: Function[Any], text: str) -> Event[Any]:

@@ -50,9 +50,11 @@ class Rerunner:
             raise _unpublished(old, function.decode())
         text = event.decode("utf-8", "surrogatepass")
         changed = "" if change.data is None else _with_data(text, change.data)
-        terms = {name: value for name, value in terms_of(spec, changed or text).items() if value}
         seconds, micros = self._redis.call("TIME")
-        run = ulid(int(seconds) * 1000 + int(micros) // 1000, os.urandom(10))
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        found = terms_of(spec, changed or text, now_ms)
+        terms = {name: value for name, value in found.items() if value}
+        run = ulid(now_ms, os.urandom(10))
         start = Start(
             spec["id"], run, spec["version"], spec["app"], json.dumps(terms) if terms else ""
         )

@@ -21,7 +21,7 @@ from qflow import crashpoints
 from qflow.core.outcome import Again, Done, Effect, Fail, Open
 from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone
 from qflow.errors import Fenced, Suspend
-from qflow.store.run import CANCELLED, NO_TIMEOUT, Held, Lane, Standing, mark
+from qflow.store.run import CANCELLED, NO_TIMEOUT, YIELDED, Held, Lane, Standing, mark
 from qflow.store.script import Call
 from qflow.telemetry import detailed, emit
 
@@ -160,6 +160,8 @@ class Session:
         last = own[-1][0] if isinstance(own[-1], list) else own[-1]
         if last == CANCELLED:
             self.cancel()
+        if last == YIELDED:
+            self.closed = True
         if isinstance(last, int):
             own = ()  # the last call was applied, so those before it were: at first, or when repeated
         for item in own:

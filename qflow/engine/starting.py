@@ -10,29 +10,33 @@ from typing import Any
 from qflow.core.cancel import digest, rule_key
 from qflow.core.event import as_mapping
 from qflow.core.ids import ulid
+from qflow.engine.admit import gates, is_limited, standing
 from qflow.errors import QflowError
 from qflow.store.stream import Start
 
 
 def starting(spec: Mapping[str, Any], event: str, now_ms: int) -> Start:
     """Return the run to create of a published function for an event, given as a run keeps it."""
-    terms = terms_of(spec, event)
+    terms = terms_of(spec, event, now_ms)
     source = spec.get("idempotency")
     if source:
         terms["once"] = _value(source, event, now_ms)
+    if is_limited(spec):
+        terms["gates"] = gates(spec, as_mapping(event), now_ms)
     kept = {name: value for name, value in terms.items() if value}
     run = ulid(now_ms, os.urandom(10))
     return Start(spec["id"], run, spec["version"], spec["app"], json.dumps(kept) if kept else "")
 
 
-def terms_of(spec: Mapping[str, Any], event: str) -> dict[str, Any]:
-    """Return what may end a run of `event` from outside: its deadlines, and the rules it falls under."""
+def terms_of(spec: Mapping[str, Any], event: str, now_ms: int) -> dict[str, Any]:
+    """Return what may end a run of `event` from outside, its deadlines and the rules it falls under, and
+    where it queues."""
     terms: dict[str, Any] = dict(spec.get("timeouts", ()))
     rules = spec.get("cancel_on", ())
     if rules:
         cause = json.loads(event)
         terms["cancel"] = [key for rule in rules if (key := rule_key(spec["id"], rule, cause))]
-    return terms
+    return {**terms, **standing(spec, as_mapping(event), now_ms)} if is_limited(spec) else terms
 
 
 def _value(source: str, event: str, now_ms: int) -> str:

@@ -79,7 +79,16 @@ def _execute(
 ) -> str:
     name, attempt = taken.fields.get("fn", ""), int(taken.fields.get("attempt", "0"))
     created = taken.fields.get("created", "0")
-    held = Held(keys, taken.run, name, attempt, options.ttl_s, options.wip_ttl_s, created)
+    held = Held(
+        keys,
+        taken.run,
+        name,
+        attempt,
+        options.ttl_s,
+        options.wip_ttl_s,
+        created,
+        taken.fields.get("flow", ""),
+    )
     first = taken.lane.token
     session: Session
 

@@ -24,7 +24,7 @@ from qflow.engine.cancelling import tell_cancelled
 from qflow.engine.starting import starting
 from qflow.errors import QflowError
 from qflow.services.service import Service
-from qflow.store import directory, ending, lease, timer
+from qflow.store import directory, ending, gate, lease, timer
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import run
@@ -77,7 +77,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         if not bid.token:
             return min(bid.wait_ms / 1000 + 0.01, _LONGEST_WAIT_S)
         crashpoints.reach("scheduler.before_due")
-        moved = timer.due(self._redis, self._keys, bid.token, _BATCH)
+        moved = timer.due(self._redis, self._keys, bid.token, _BATCH, self._keep)
         crashpoints.reach("scheduler.after_due")
         if moved.count > 0:
             emit("timers.moved", count=moved.count)
@@ -168,6 +168,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         if version == self._version:
             return
         self._version, specs = directory.functions(self._redis, self._keys)
+        gate.serve_all(self._redis, self._keys)  # a limit may have been raised or dropped
         self._crons = {
             f"{fn}|{cron.key}": (cron, spec)
             for fn, spec in specs.items()

@@ -50,7 +50,7 @@ def hasten(keys: Keys, run: str, what: str, step: str) -> Call:
     """Let a run go on now that waits for a time; `what` is sleep or retry, `step` "" for any."""
     return Call(
         "hasten",
-        (keys.run(run), keys.trace(run), keys.scheduled, keys.queue, keys.wake),
+        (keys.run(run), keys.trace(run), keys.scheduled, keys.wake),
         (keys.ns, RQ, run, what, step),
     )
 

@@ -158,7 +158,9 @@ class Keys(_Control, _OfRQ):
 
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, version, created, started, ended, output, error, attempt,
-        lane; watched, reason and request where something may end it, or did; origin, again and edit
+        lane; flow (its limits) and ahead (its priority, ms); gates, gate and gather until it starts, where
+        that is later; merged, ts and first where it was debounced; batched, bytes and `event:<n>` where it
+        is of a batch; watched, reason and request where something may end it, or did; origin, again and edit
         where it was run again; `patch:<id>` where it took the new path at a change of its code. Written
         by start, claim and the transitions; expires by retention once ended."""
         return f"{self.ns}:run:{run}"
@@ -187,6 +189,56 @@ class Keys(_Control, _OfRQ):
     def seen(self, function: str, event: str) -> str:
         """String. The run that this event started for this function. Expires after 24 h."""
         return f"{self.ns}:seen:{function}:{event}"
+
+    # -- flow control
+
+    @cached_property
+    def limits(self) -> str:
+        """Hash. Limit → how many steps it allows at once, as published. Written by publish; permanent."""
+        return f"{self.ns}:limits"
+
+    def slots(self, limit: str) -> str:
+        """Sorted set. Runs that hold a slot of a limit, `<limit>=<value of its key>`, by the time since
+        (ms). Written by whatever queues a job and whatever ends one; gone with the last of them."""
+        return f"{self.ns}:slots:{limit}"
+
+    def backlog(self, group: str) -> str:
+        """Sorted set. Runs that wait for the slots of a group of limits, by age less priority (ms). Gone
+        with the last of them."""
+        return f"{self.ns}:backlog:{group}"
+
+    def ring(self, limit: str) -> str:
+        """List. Groups that wait for a limit that is full, the next to be served first. Gone with the last
+        of them."""
+        return f"{self.ns}:ring:{limit}"
+
+    @cached_property
+    def rings(self) -> str:
+        """Sorted set. Limits that somebody waits for, by the time since (ms). Gone with the last of them."""
+        return f"{self.ns}:rings"
+
+    def rate(self, function: str, key: str) -> str:
+        """Sorted set. Runs that a rate limit let start, by time (ms). Expires with its period."""
+        return f"{self.ns}:rate:{function}:{key}"
+
+    def throttle(self, function: str, key: str) -> str:
+        """String. When the next run would start at an even pace (µs). Expires soon after that."""
+        return f"{self.ns}:throttle:{function}:{key}"
+
+    def single(self, function: str, key: str) -> str:
+        """Sorted set. The unfinished run of a singleton. Gone with its end."""
+        return f"{self.ns}:single:{function}:{key}"
+
+    def pending(self, function: str, key: str) -> str:
+        """String. The run that gathers events at present (debounce, batch). Deleted when it starts or is
+        cancelled."""
+        return f"{self.ns}:pending:{function}:{key}"
+
+    @cached_property
+    def behind(self) -> str:
+        """Sorted set. Delayed jobs of runs with a negative priority, by due time (ms); workers without
+        other work take them before. Gone with the last of them."""
+        return f"{self.ns}:behind"
 
     # -- functions and schedules
 

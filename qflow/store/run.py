@@ -15,6 +15,8 @@ from qflow.store.script import Call
 NO_TIMEOUT: Final = -1
 CANCELLED: Final = 3
 """A transition's reply where the run was cancelled meanwhile."""
+YIELDED: Final = 4
+"""A transition's reply where the run has to wait for its slots, behind others."""
 _LONGEST_SEARCHED: Final = 2000
 _OLDEST_SEARCHED: Final = 500
 
@@ -22,7 +24,8 @@ _OLDEST_SEARCHED: Final = 500
 class Lane(NamedTuple):
     """Who may write what comes next in a run: the fencing record, as the run hash keeps it.
 
-    `state` is q (queued), s (started), d (delayed), h (held by a pause) or e (ended). `token` grows with
+    `state` is q (queued), s (started), d (delayed), b (in the backlog of a limit), h (held by a pause) or
+    e (ended). `token` grows with
     every job of the run. `attempt` counts all tries of `step`, `deaths` those that ended with their worker.
     """
 
@@ -80,7 +83,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Held:
-    """A run whose lane a worker holds: what every transition of it starts from."""
+    """A run whose lane a worker holds: what every transition of it starts from. `flow` are the limits that
+    it holds slots of, "" for none."""
 
     keys: Keys
     run: str
@@ -89,6 +93,7 @@ class Held:
     ttl_s: int
     wip_ttl_s: int
     created: str = "0"
+    flow: str = ""
 
     @cached_property
     def run_keys(self) -> tuple[str, str, str]:
@@ -168,7 +173,9 @@ def advance(
     output: str = "",
 ) -> Call:
     """Keep a finished step, if any, and go on under this worker: with `next_record`, or with the
-    run's end where there is `output`, which is kept for `retention_s` then."""
+    run's end where there is `output`, which is kept for `retention_s` then. Before its next step a run
+    with limits may have to wait for its slots (YIELDED)."""
+    moves_on = output or not next_record.endswith("|")
     keys, head = _heads(held.keys, lane.worker, held.ttl_s, retention_s)
     return Call(
         "advance",
@@ -179,6 +186,7 @@ def advance(
                 held.run, standing.record, next_record, standing.entered, held.job(lane),
                 "" if standing.opened else standing.began_ms, *written, held.function,
                 standing.timeout_s, held.created, output,
+                held.flow if moves_on else "",
             ),
         ),
     )  # fmt: skip

@@ -21,10 +21,12 @@ class Moved(NamedTuple):
     next_ms: int
 
 
-def due(redis: Redis, keys: Keys, token: int, limit: int) -> Moved:
+def due(redis: Redis, keys: Keys, token: int, limit: int, keep: Keep) -> Moved:
     """Move up to `limit` due jobs to the queue."""
     call = Call(
-        "due", (keys.scheduled, keys.queue, keys.wake, keys.leader), (keys.ns, RQ, token, limit)
+        "due",
+        (keys.scheduled, keys.queue, keys.wake, keys.leader),
+        (keys.ns, RQ, token, limit, *keep),
     )
     reply = run(redis, call)
     return Moved(*reply) if len(reply) == 3 else Moved(-1, 0, -1)

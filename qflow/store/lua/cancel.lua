@@ -2,13 +2,17 @@
 -- executes of it is refused when it commits. A `request` that is repeated finds that it was carried out.
 -- KEYS: run scheduled
 -- ARGV: ns rq run request reason ttl keep_s
--- Builds: <ns>:run:<run>…, <rq>:job:<job>, <ns>:lanes:<worker>, <rq>:queue:<ns>, <rq>:wip:<ns>, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, <ns>:functions:listened, <ns>:events, the indexes of the run's status
+-- Builds: <ns>:run:<run>…, <rq>:job:<job>, <ns>:lanes:<worker>, <rq>:queue:<ns>, <rq>:wip:<ns>, <ns>:pending:<fn>:<key>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, <ns>:functions:listened, <ns>:events, the indexes of the run's status
 -- Returns: {1, function} cancelled, {0, status} ended before, {-1} there is no such run
 -- Callers: store.ending.cancel
 local run_key, scheduled_key = unpack(KEYS)
 local ns, rq, run, request, reason, ttl, keep_s = unpack(ARGV)
 -- include: clock
 -- include: index
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: unwatch
 -- include: release
 -- include: tell

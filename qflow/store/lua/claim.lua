@@ -5,18 +5,24 @@
 -- function is put aside.
 -- KEYS: queue wake leases lanes wip scheduled
 -- ARGV: ns rq worker wip_ttl [place]...
--- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:paused, <ns>:held:<fn>, the indexes of the runs' status
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:paused, <ns>:held:<fn>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the runs' status
 -- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}
 -- Callers: store.run.claim
 local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
 local ns, rq, worker, wip_ttl = unpack(ARGV, 1, 4)
 local count = #ARGV - 4
 if not redis.call('ZSCORE', leases_key, worker) then return -1 end
-local first = redis.call('LPOP', queue_key)
+local function next_job() -- jobs behind their time come last
+  return redis.call('LPOP', queue_key) or redis.call('ZPOPMIN', ns .. ':behind')[1]
+end
+local first = next_job()
 if not first then return {} end
 -- include: clock
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: hold
 local skipped, held = {}, 0
 local pausing = redis.call('EXISTS', ns .. ':paused') == 1
@@ -27,10 +33,25 @@ local function holds_suspect()
   end
   return false
 end
+-- A delayed job comes here from rq-scheduler's own scheduler, or behind its time. Returns whether it has to
+-- wait on: for its slots, or for the scheduler to ask the gates that are left.
+local function waits_on(run, run_key, id, known)
+  redis.call('ZREM', scheduled_key, id)
+  if known[8] and known[8] ~= '[]' then
+    redis.call('ZADD', scheduled_key, seconds, id)
+    return true
+  end
+  redis.call('HDEL', run_key, 'due', 'gates', 'gate')
+  if not known[6] or take_slots(ns, run, known[6], known[4] - (known[7] or 0)) then return false end
+  redis.call('HSET', run_key, 'lane', 'b' .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
+  redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred')
+  move_index(ns, known[2], run, known[3], 'queued', known[4])
+  return true
+end
 local function take(id)
   local run = string.sub(id, 1, 26)
   local run_key = ns .. ':run:' .. run
-  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued')
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'flow', 'ahead', 'gates')
   local state, token, counts, step = string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
   local current = token and token == string.match(id, '%-(%d+)$')
   if not current or (state ~= 'q' and state ~= 'd') then
@@ -50,13 +71,10 @@ local function take(id)
     skipped[#skipped + 1] = id
     return nil
   end
+  if state == 'd' and waits_on(run, run_key, id, known) then return nil end
   local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
   redis.call('HSET', run_key, 'lane', record, 'status', 'running')
   redis.call('HSETNX', run_key, 'started', now_ms)
-  if state == 'd' then
-    redis.call('ZREM', scheduled_key, id)
-    redis.call('HDEL', run_key, 'due')
-  end
   redis.call('SADD', lanes_key, run)
   redis.call('HSET', rq .. ':job:' .. id, 'status', 'started', 'started_at', stamp,
     'last_heartbeat', stamp, 'worker_name', worker)
@@ -72,7 +90,7 @@ while id do
   local job = take(id)
   if job then taken[#taken + 1] = job end
   if #taken >= count or #skipped >= 32 or held >= 500 then break end
-  id = redis.call('LPOP', queue_key)
+  id = next_job()
 end
 local left = redis.call('LLEN', queue_key)
 -- many suspects go to the tail, where they hold nobody up

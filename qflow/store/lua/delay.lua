@@ -2,7 +2,7 @@
 -- another attempt after a failure. `failure` is a traceback as RQ packs it, or empty.
 -- KEYS: run steps trace closed opened wip registry scheduled
 -- ARGV: ns rq run worker expected next closed_id opened_id step result trace data description timeout ttl closed_status failure attempt delay_ms due_ms note
--- Builds: <ns>:lanes:<worker>, <ns>:wake:timer, <rq>:results:<closed>, the indexes of the run's status
+-- Builds: <ns>:lanes:<worker>, <ns>:wake:timer, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <rq>:results:<closed>, the indexes of the run's status
 -- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.delay
 local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, registry_key, scheduled_key = unpack(KEYS)
@@ -16,7 +16,12 @@ if refused then return refused end
 -- include: failure
 -- include: commit
 -- include: index
-local known = redis.call('HMGET', run_key, 'fn', 'status', 'created')
+-- include: wake
+-- include: timer
+-- include: place
+-- include: slots
+-- include: serve
+local known = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow')
 local due = tonumber(due_ms)
 if due == 0 then due = now_ms + tonumber(delay_ms) end
 redis.call('HSET', run_key, 'lane', next, 'status', 'waiting', 'attempt', attempt, 'due', due)
@@ -25,12 +30,8 @@ redis.call('XADD', trace_key, '*', 'j', note, 'due', due)
 close_job(closed_key, closed_id, closed_status, registry_key, wip_key, worker, ttl)
 record_failure(rq, closed_id, failure, worker, ttl)
 open_job(opened_key, 'scheduled', ns, data, description, timeout, ttl)
-redis.call('ZADD', scheduled_key, string.format('%.3f', due / 1000), opened_id)
-if redis.call('ZRANGE', scheduled_key, 0, 0)[1] == opened_id then
-  redis.call('LPUSH', ns .. ':wake:timer', '1')
-  redis.call('LTRIM', ns .. ':wake:timer', 0, 0)
-  redis.call('EXPIRE', ns .. ':wake:timer', 60)
-end
+set_timer(ns, scheduled_key, opened_id, due)
 redis.call('SREM', ns .. ':lanes:' .. worker, run)
 move_index(ns, known[1], run, known[2], 'waiting', known[3])
+if known[4] then free_slots(ns, rq, run, known[4], false) end
 return 1

@@ -2,7 +2,7 @@
 -- `failure` is a traceback as RQ packs it, or empty; `how` is what system events tell of a failure.
 -- KEYS: run steps trace registry scheduled
 -- ARGV: ns rq run expected next step result trace status output job_status failure ttl retention_s note how
--- Builds: <ns>:lanes:<worker>, <rq>:job:<job>, <rq>:wip:<ns>, <rq>:results:<job>, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, <ns>:functions:listened, <ns>:events, the indexes of the run's status
+-- Builds: <ns>:lanes:<worker>, <rq>:job:<job>, <rq>:wip:<ns>, <rq>:results:<job>, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, <ns>:functions:listened, <ns>:events, the indexes of the run's status
 -- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.finish
 local run_key, steps_key, trace_key, registry_key, scheduled_key = unpack(KEYS)
@@ -12,6 +12,10 @@ local ns, rq, run, expected, next, step, result, trace, status, output, job_stat
 local refused = refuse(run_key, ns, expected, next)
 if refused then return refused end
 -- include: clock
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: unwatch
 -- include: release
 -- include: failure

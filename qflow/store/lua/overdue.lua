@@ -10,6 +10,10 @@ local ns, rq, token, limit, ttl, keep_s = unpack(ARGV)
 if redis.call('HGET', leader_key, 'token') ~= token then return {-1} end
 -- include: clock
 -- include: index
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: unwatch
 -- include: release
 -- include: tell

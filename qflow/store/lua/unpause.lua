@@ -1,24 +1,28 @@
 -- End a function's pause and queue what it held back, a batch at a time, in the order in which it was held.
 -- Until all is queued the function counts as resuming, so that whoever comes next can go on.
--- KEYS: paused held queue wake
+-- KEYS: paused held wake
 -- ARGV: ns rq fn limit
--- Builds: <ns>:run:<run>, <rq>:job:<job> of the jobs held
+-- Builds: <ns>:run:<run>, <rq>:job:<job> of the jobs held, <rq>:queue:<ns>, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings
 -- Returns: {1 where it was paused, jobs queued, jobs left}
 -- Callers: store.pause.unpause
-local paused_key, held_key, queue_key, wake_key = unpack(KEYS)
+local paused_key, held_key, wake_key = unpack(KEYS)
 local ns, rq, fn, limit = unpack(ARGV)
 -- include: clock
 -- include: wake
+-- include: place
+-- include: slots
 local was = redis.call('HGET', paused_key, fn)
 local queued = 0
 for _, id in ipairs(redis.call('LRANGE', held_key, 0, limit - 1)) do
   local run_key = ns .. ':run:' .. string.sub(id, 1, 26)
-  local lane = redis.call('HGET', run_key, 'lane') or ''
+  local known = redis.call('HMGET', run_key, 'lane', 'flow', 'ahead', 'created')
+  local lane = known[1] or ''
   local state, token = string.match(lane, '^(%a)|(%d+)|')
   if state == 'h' and token == string.match(id, '%-(%d+)$') then
-    redis.call('HSET', run_key, 'lane', 'q' .. string.sub(lane, 2), 'queued', now_ms)
-    redis.call('HSET', rq .. ':job:' .. id, 'status', 'queued', 'enqueued_at', stamp)
-    redis.call('RPUSH', queue_key, id)
+    local free = not known[2] or take_slots(ns, string.sub(id, 1, 26), known[2], known[4] - (known[3] or 0))
+    redis.call('HSET', run_key, 'lane', (free and 'q' or 'b') .. string.sub(lane, 2), 'queued', now_ms)
+    redis.call('HSET', rq .. ':job:' .. id, 'status', free and 'queued' or 'deferred', 'enqueued_at', stamp)
+    if free then place_job(ns, rq, id, known[3]) end
     queued = queued + 1
   end
 end
