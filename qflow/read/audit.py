@@ -1,4 +1,5 @@
-"""The no-stuck-run audit: every unfinished run has a queued job, a live lease, a timer or a pause.
+"""The no-stuck-run audit: what continues every unfinished run is there: a queued job, a live lease, a
+timer, a backlog place or a pause; and no slot is held for nothing.
 
 Each run is looked at in one transaction. The system is live, so what looks wrong is looked at again,
 and only what stays exactly as it was is reported: a run that moved on meanwhile is fine.
@@ -13,7 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from qflow.core.ids import job_id
 from qflow.core.status import UNFINISHED
+from qflow.read.limits import leaks
 from qflow.read.snapshot import clock_ms, scored, text
+from qflow.store.gate import groups_of
 from qflow.store.keys import Keys
 from qflow.store.redis import Command, Redis
 from qflow.store.run import Lane
@@ -115,6 +118,7 @@ def audit(redis: Redis, keys: Keys, pause_s: float = PAUSE_S) -> Audit:
                 suspects.append(found)
         seen.update(listed.run for listed in page if listed.status in UNFINISHED)
     findings = _confirmed(redis, keys, suspects, pause_s) if suspects else []
+    findings += [Stuck(*found) for found in leaks(redis, keys, pause_s)]
     took_ms = round((time.monotonic() - began) * 1000)
     return Audit(len(seen), len(queue), rescues, tuple(findings), took_ms)
 
@@ -165,29 +169,30 @@ def _look(
     redis: Redis, keys: Keys, listed: Sequence[_Listed], queue: frozenset[str] | None
 ) -> list[_Seen]:
     """Look at runs, each in a transaction of its own; without `queue`, Redis searches its list."""
-    raw = redis.pipeline([("HMGET", keys.run(run), "lane", "fn") for run, _ in listed])
-    first = [(text(record), text(function)) for record, function in raw]
+    raw = redis.pipeline([("HMGET", keys.run(run), "lane", "fn", "flow") for run, _ in listed])
+    first = [(text(record), text(function), text(flow)) for record, function, flow in raw]
     commands: list[Command] = []
     ends: list[int] = []
-    for (run, status), (record, function) in zip(listed, first, strict=True):
+    for (run, status), (record, function, flow) in zip(listed, first, strict=True):
         commands += [
             ("MULTI",),
             ("HMGET", keys.run(run), "lane", "status"),
             ("ZSCORE", keys.by_status(status), run),
             ("ZSCORE", keys.by_function(function, status), run),
-            *_backing(keys, run, function, record, deep=queue is None),
+            *_backing(keys, run, (record, function, flow), deep=queue is None),
             ("EXEC",),
         ]
         ends.append(len(commands) - 1)
     replies = redis.pipeline(commands)
     return [
         _seen(item, record, function, replies[end], queue)
-        for item, (record, function), end in zip(listed, first, ends, strict=True)
+        for item, (record, function, _), end in zip(listed, first, ends, strict=True)
     ]
 
 
-def _backing(keys: Keys, run: str, function: str, record: str, *, deep: bool) -> list[Command]:
+def _backing(keys: Keys, run: str, known: tuple[str, str, str], *, deep: bool) -> list[Command]:
     """Return the commands that ask for what a lane says keeps the run going."""
+    record, function, flow = known
     if not record:
         return []
     lane = Lane.parse(record)
@@ -198,6 +203,8 @@ def _backing(keys: Keys, run: str, function: str, record: str, *, deep: bool) ->
         return [("ZSCORE", keys.scheduled, job)]
     if lane.state == "h":
         return [("HGET", keys.paused, function)]
+    if lane.state == "b":
+        return [("ZSCORE", keys.backlog(group), run) for group in groups_of(flow)]
     return [("LPOS", keys.queue, job)] if lane.state == "q" and deep else []
 
 
@@ -206,6 +213,8 @@ def _seen(
 ) -> _Seen:
     (lane_raw, status), by_status, by_function, *rest = replies
     backed = rest[0] if rest else None
+    if record.startswith("b|") and backed is None:
+        backed = rest[1]
     if queue is not None and record.startswith("q|"):
         lane = Lane.parse(record)
         backed = 1 if job_id(listed.run, lane.step, lane.token) in queue else None
@@ -247,6 +256,8 @@ def _unbacked(seen: _Seen, now_ms: int) -> str:
         return "" if seen.backed is not None else "waits for a job that is not in the queue"
     if lane.state == "d":
         return "" if seen.backed is not None else "waits for a timer that is not set"
+    if lane.state == "b":
+        return "" if seen.backed is not None else "waits for a slot, but is in no backlog"
     if lane.state == "h":
         return "" if seen.backed is not None else "is held back by a pause that is over"
     if lane.state != "s":

@@ -16,6 +16,18 @@ from qflow.store.script import Call, run
 _PAGE: Final = 500
 
 
+def limits_of(flow: str) -> tuple[list[str], list[str]]:
+    """Return the limits of a run's field `flow`: those that its steps are counted in, and the run itself."""
+    steps, _, runs = flow.partition(";")
+    return [each for each in steps.split(",") if each], [each for each in runs.split(",") if each]
+
+
+def groups_of(flow: str) -> list[str]:
+    """Return the groups in whose backlog a run may stand: before its first step, and before others."""
+    steps, runs = limits_of(flow)
+    return [",".join([*runs, *steps]), ",".join(steps)]
+
+
 def serve(keys: Keys, limits: Sequence[str]) -> Call:
     """Queue those who wait for these limits, as far as there is room."""
     return Call("serve", (keys.rings,), (keys.ns, RQ, *limits))

@@ -17,7 +17,7 @@ local ns, worker, lease_ms, id = unpack(ARGV)
 -- include: hold
 local run = string.sub(id, 1, 26)
 local run_key = ns .. ':run:' .. run
-local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'flow', 'ahead')
+local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'flow', 'age')
 local state, token, counts, owner, step =
   string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|([^|]*)|(.*)$')
 local current = token and token == string.match(id, '%-(%d+)$')
@@ -30,7 +30,7 @@ if not repeated and is_paused(ns, known[2]) then
   hold_run(ns, 'rq', run, id, known)
   return {}
 end
-if not repeated and state == 'd' and known[6] and not take_slots(ns, run, known[6], known[4] - (known[7] or 0)) then
+if not repeated and state == 'd' and known[6] and not take_slots(ns, run, known[6], known[7]) then
   redis.call('ZREM', scheduled_key, id)
   redis.call('HSET', run_key, 'lane', 'b' .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
   move_index(ns, known[2], run, known[3], 'queued', known[4])

@@ -14,11 +14,6 @@ local ns, rq, worker, data, ttl, retention_s = unpack(ARGV, 1, 6)
 -- include: fence
 -- include: clock
 -- include: jobs
--- include: index
--- include: wake
--- include: place
--- include: slots
--- include: serve
 -- include: unwatch
 -- include: tell
 local jobs = rq .. ':job:'
@@ -46,9 +41,15 @@ local function end_run(run, run_key, fn, created, output)
   runs[run] = created
 end
 -- A run with limits: frees them at its end, and lets go of them before its next step where others come first.
+-- What it needs is defined in here, so that runs without limits do not pay for it.
 local function let_go(run, run_key, next, flow, created, has_ended, fn)
+-- include: index
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
   if has_ended then return free_slots(ns, rq, run, flow, true) end
-  local age = created - (redis.call('HGET', run_key, 'ahead') or 0)
+  local age = redis.call('HGET', run_key, 'age')
   if not yield_slots(ns, rq, run, flow, age) then return nil end
   local token, counts, step = string.match(next, '^s|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
   redis.call('HSET', run_key, 'lane', 'b|' .. token .. '|' .. counts .. '||' .. step, 'status', 'queued', 'queued', millis)

@@ -42,7 +42,7 @@ local function waits_on(run, run_key, id, known)
     return true
   end
   redis.call('HDEL', run_key, 'due', 'gates', 'gate')
-  if not known[6] or take_slots(ns, run, known[6], known[4] - (known[7] or 0)) then return false end
+  if not known[6] or take_slots(ns, run, known[6], known[7]) then return false end
   redis.call('HSET', run_key, 'lane', 'b' .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
   redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred')
   move_index(ns, known[2], run, known[3], 'queued', known[4])
@@ -51,7 +51,7 @@ end
 local function take(id)
   local run = string.sub(id, 1, 26)
   local run_key = ns .. ':run:' .. run
-  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'flow', 'ahead', 'gates')
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'flow', 'age', 'gates')
   local state, token, counts, step = string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
   local current = token and token == string.match(id, '%-(%d+)$')
   if not current or (state ~= 'q' and state ~= 'd') then

@@ -30,7 +30,7 @@ while moved < limit and offset < 10000 do
   for _, id in ipairs(ids) do
     local run, job_token = string.match(id, '^(%w+)%-%w+%-(%d+)$')
     local run_key = ns .. ':run:' .. (run or '')
-    local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'flow', 'ahead', 'gates')
+    local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'flow', 'ahead', 'gates', 'age')
     if not run or #run ~= 26 then
       offset = offset + 1
     else
@@ -41,7 +41,7 @@ while moved < limit and offset < 10000 do
           fire_run(ns, rq, run, scheduled_key, ttl, keep_s)
         else
           local ahead = known[6]
-          local queued = not known[5] or take_slots(ns, run, known[5], known[4] - (ahead or 0))
+          local queued = not known[5] or take_slots(ns, run, known[5], known[8])
           redis.call('HSET', run_key, 'lane', (queued and 'q' or 'b') .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
           redis.call('HDEL', run_key, 'due')
           if ahead then redis.call('ZREM', ns .. ':behind', id) end

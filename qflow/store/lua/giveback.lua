@@ -20,8 +20,8 @@ if refused then return refused end
 -- include: place
 -- include: slots
 -- include: serve
-local known = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow', 'ahead')
-local yields = known[4] and front ~= '1' and yield_slots(ns, rq, run, known[4], known[3] - (known[5] or 0))
+local known = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow', 'ahead', 'age')
+local yields = known[4] and front ~= '1' and yield_slots(ns, rq, run, known[4], known[6])
 redis.call('HSET', run_key, 'lane', (yields and 'b' or 'q') .. string.sub(next, 2), 'status', 'queued', 'queued', now_ms)
 commit_step(steps_key, trace_key, step, result, trace)
 if step == '' then

@@ -11,7 +11,7 @@ local ns, rq, run, what, step = unpack(ARGV)
 -- include: wake
 -- include: place
 -- include: slots
-local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'flow', 'ahead')
+local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'flow', 'ahead', 'age')
 local token, current = string.match(known[1] or '', '^d|(%d+)|%d+|%d+|[^|]*|(.*)$')
 if not token then return {-1, known[3] or ''} end
 local last = redis.call('XREVRANGE', trace_key, '+', '-', 'COUNT', 1)[1]
@@ -20,7 +20,7 @@ if waits == 'postponed' then waits = 'retry' end
 if waits ~= what or (step ~= '' and step ~= current) then return {0, waits, current} end
 local id = run .. '-' .. (current == '' and 'enter' or string.sub(redis.sha1hex(current), 1, 10)) .. '-' .. token
 redis.call('ZREM', scheduled_key, id)
-local queued = not known[5] or take_slots(ns, run, known[5], known[4] - (known[6] or 0))
+local queued = not known[5] or take_slots(ns, run, known[5], known[7])
 redis.call('HSET', run_key, 'lane', (queued and 'q' or 'b') .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
 redis.call('HDEL', run_key, 'due')
 redis.call('HSET', rq .. ':job:' .. id, 'status', queued and 'queued' or 'deferred', 'enqueued_at', stamp)

@@ -15,11 +15,11 @@ local was = redis.call('HGET', paused_key, fn)
 local queued = 0
 for _, id in ipairs(redis.call('LRANGE', held_key, 0, limit - 1)) do
   local run_key = ns .. ':run:' .. string.sub(id, 1, 26)
-  local known = redis.call('HMGET', run_key, 'lane', 'flow', 'ahead', 'created')
+  local known = redis.call('HMGET', run_key, 'lane', 'flow', 'ahead', 'age')
   local lane = known[1] or ''
   local state, token = string.match(lane, '^(%a)|(%d+)|')
   if state == 'h' and token == string.match(id, '%-(%d+)$') then
-    local free = not known[2] or take_slots(ns, string.sub(id, 1, 26), known[2], known[4] - (known[3] or 0))
+    local free = not known[2] or take_slots(ns, string.sub(id, 1, 26), known[2], known[4])
     redis.call('HSET', run_key, 'lane', (free and 'q' or 'b') .. string.sub(lane, 2), 'queued', now_ms)
     redis.call('HSET', rq .. ':job:' .. id, 'status', free and 'queued' or 'deferred', 'enqueued_at', stamp)
     if free then place_job(ns, rq, id, known[3]) end

@@ -9,14 +9,13 @@ local function skip_run(ns, fn, run, keep_s, reason)
   redis.call('ZADD', ns .. ':fn:' .. fn .. ':skipped', now_ms, run)
 end
 -- Keeps what a run that is to start later needs for it.
-local function delay_run(ns, run, gates, verdict, scheduled_key)
+local function delay_run(ns, run, fn, gates, verdict, scheduled_key)
   local run_key = ns .. ':run:' .. run
   redis.call('HSET', run_key, 'lane', 'd|1|0|0||', 'due', verdict.due, 'gates', gates, 'gate', verdict.next)
   if verdict.gather then
-    local fn = redis.call('HGET', run_key, 'fn')
     redis.call('SET', ns .. ':pending:' .. fn .. ':' .. verdict.gather, run)
     redis.call('HSET', run_key, 'gather', verdict.gather)
-    if verdict.ts then redis.call('HSET', run_key, 'ts', verdict.ts, 'first', now_ms) end
+    if verdict.ts then redis.call('HSET', run_key, 'ts', verdict.ts, 'first', now_ms, 'taken', now_ms) end
     if verdict.batch then redis.call('HSET', run_key, 'batched', 1, 'bytes', redis.call('HSTRLEN', run_key, 'event')) end
   end
   redis.call('XADD', run_key .. ':trace', '*', 'j', '{"t":"held","why":"' .. verdict.why .. '","due":'
@@ -30,7 +29,7 @@ local function hold_single(ns, run, place)
 end
 local function fire_run(ns, rq, run, scheduled_key, ttl, keep_s)
   local run_key, id = ns .. ':run:' .. run, run .. '-enter-1'
-  local known = redis.call('HMGET', run_key, 'gates', 'gate', 'gather', 'fn', 'event_id', 'flow', 'ahead', 'created',
+  local known = redis.call('HMGET', run_key, 'gates', 'gate', 'gather', 'fn', 'event_id', 'flow', 'ahead', 'age',
     'watched', 'lane')
   redis.call('ZREM', scheduled_key, id)
   redis.call('HDEL', run_key, 'due', 'gates', 'gate', 'gather')
@@ -46,8 +45,8 @@ local function fire_run(ns, rq, run, scheduled_key, ttl, keep_s)
   end
   hold_single(ns, run, start.single)
   if known[7] then redis.call('ZREM', ns .. ':behind', id) end
-  if verdict.due then return delay_run(ns, run, known[1], verdict, scheduled_key) end
-  local queued = take_slots(ns, run, known[6], known[8] - (known[7] or 0))
+  if verdict.due then return delay_run(ns, run, known[4], known[1], verdict, scheduled_key) end
+  local queued = take_slots(ns, run, known[6], known[8])
   redis.call('HSET', run_key, 'lane', queued and 'q|1|0|0||' or 'b|1|0|0||', 'queued', now_ms)
   redis.call('HSET', rq .. ':job:' .. id, 'status', queued and 'queued' or 'deferred', 'enqueued_at', stamp)
   if queued then place_job(ns, rq, id, known[7]) end

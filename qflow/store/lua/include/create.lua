@@ -15,17 +15,18 @@ local function make_run(ns, rq, fn, run, version, app, event_id, event, data, tt
   local run_key, id = ns .. ':run:' .. run, run .. '-enter-1'
   local why = paused == 'skip' and 'its function is paused' or verdict and verdict.skip
   local flow, ahead = terms and terms.flow, terms and terms.ahead or 0
+  local age = (since or now_ms) - ahead
   local state = 'q'
   if not why then
     if paused == 'hold' then state = 'h'
     elseif (verdict and verdict.due) or ahead < 0 then state = 'd'
-    elseif flow and not take_slots(ns, run, flow, now_ms - ahead) then state = 'b' end
+    elseif flow and not take_slots(ns, run, flow, age) then state = 'b' end
   end
   redis.call('ZADD', ns .. ':runs', now_ms, run)
   redis.call('HSET', run_key, 'fn', fn, 'app', app, 'status', 'queued', 'event', event,
     'event_id', event_id, 'version', version, 'created', now_ms, 'queued', now_ms, 'attempt', 0, 'lane', state .. '|1|0|0||')
   if why then return skip_run(ns, fn, run, keep_s, why) end
-  if flow then redis.call('HSET', run_key, 'flow', flow) end
+  if flow then redis.call('HSET', run_key, 'flow', flow, 'age', age) end
   if ahead ~= 0 then redis.call('HSET', run_key, 'ahead', ahead) end
   open_job(rq .. ':job:' .. id, JOB_STATUS[state], ns, data, fn, -1, ttl)
   if state == 'q' then
@@ -33,9 +34,9 @@ local function make_run(ns, rq, fn, run, version, app, event_id, event, data, tt
   elseif state == 'h' then
     redis.call('RPUSH', ns .. ':held:' .. fn, id)
   elseif verdict and verdict.due then
-    delay_run(ns, run, cjson.encode(terms.gates), verdict, scheduled_key)
+    delay_run(ns, run, fn, cjson.encode(terms.gates), verdict, scheduled_key)
   elseif state == 'd' then -- behind its time: queued then, taken before where a worker has nothing else
-    delay_run(ns, run, '[]', {due = now_ms - ahead, next = 1, why = 'priority'}, scheduled_key)
+    delay_run(ns, run, fn, '[]', {due = now_ms - ahead, next = 1, why = 'priority'}, scheduled_key)
     redis.call('ZADD', ns .. ':behind', now_ms - ahead, id)
   end
   redis.call('ZADD', ns .. ':runs:queued', now_ms, run)

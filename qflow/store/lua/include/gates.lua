@@ -51,7 +51,7 @@ function GATES.debounce(start, gate)
   local due = now_ms + period_ms
   if timeout_ms > 0 then due = math.min(due, known[2] + timeout_ms) end
   start.replaced(run)
-  redis.call('HSET', run_key, 'event', start.event, 'event_id', start.event_id, 'ts', ts, 'due', due)
+  redis.call('HSET', run_key, 'event', start.event, 'event_id', start.event_id, 'ts', ts, 'taken', now_ms, 'due', due)
   set_timer(start.ns, start.scheduled_key, run .. '-enter-1', due)
   return {join = run}
 end

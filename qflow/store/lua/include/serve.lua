@@ -55,6 +55,7 @@ end
 -- Frees what a job of the run holds, and at the run's end (`ended`) all that it holds.
 local function free_slots(ns, rq, run, flow, ended)
   local steps, runs = string.match(flow, '^(.-);(.*)$')
+  if not steps then return end
   local limits, work = limits_of(ended and runs .. ',' .. steps or steps), {}
   for i = #limits, 1, -1 do
     if redis.call('ZREM', ns .. ':slots:' .. limits[i], run) == 1 then work[#work + 1] = limits[i] end
@@ -64,7 +65,7 @@ end
 -- Between two steps of a run: where others wait for its slots that come first, it waits behind them and
 -- they have them. Returns whether it did.
 local function yield_slots(ns, rq, run, flow, age)
-  local steps = string.match(flow, '^(.-);')
+  local steps = string.match(flow, '^(.-);') or ''
   local others = false
   for _, limit in ipairs(limits_of(steps)) do
     local ring = redis.call('LRANGE', ns .. ':ring:' .. limit, 0, 1)

@@ -1,7 +1,8 @@
 -- Slots of concurrency limits, and the backlog of those who wait for one. A limit is `<id>=<value of its
 -- key>`, a group all limits of a job, with commas. Who waits stands in its group's backlog, the oldest
 -- first, and the group in the ring of one limit that is full: so a limit with room has an empty ring.
--- A run's `flow` is `<its limits a step>;<its limits a run>`. Needs clock.
+-- A run's `flow` is `<its limits a step>;<its limits a run>`, its `age` the place of its event in time, less
+-- its priority (ms). Needs clock.
 local most = {} -- limits in force, looked at once a script
 local function has_room(ns, limit)
   local id = string.match(limit, '^[^=]*')
