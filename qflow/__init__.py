@@ -19,7 +19,9 @@ if TYPE_CHECKING:
         Throttle,
     )
     from qflow.core.function import Function
+    from qflow.core.middleware import Middleware, Place, StepContext
     from qflow.core.retry import Backoff
+    from qflow.core.sealed import Sealed
     from qflow.core.step import Step, SyncStep
     from qflow.core.trigger import EventTrigger
     from qflow.errors import (
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         QflowError,
         RedisError,
         RetryAfterError,
+        SealedError,
         StepError,
         StepTimeout,
     )
@@ -53,16 +56,21 @@ __all__ = [
     "EventTrigger",
     "Function",
     "LimitError",
+    "Middleware",
     "NestedStepError",
     "NonRetriableError",
+    "Place",
     "Priority",
     "QflowError",
     "RateLimit",
     "RedisError",
     "RetryAfterError",
     "Run",
+    "Sealed",
+    "SealedError",
     "Singleton",
     "Step",
+    "StepContext",
     "StepError",
     "StepTimeout",
     "SyncStep",
@@ -89,16 +97,21 @@ _HOMES = {
     "EventTrigger": "qflow.core.trigger",
     "Function": "qflow.core.function",
     "LimitError": "qflow.errors",
+    "Middleware": "qflow.core.middleware",
     "NestedStepError": "qflow.errors",
     "NonRetriableError": "qflow.errors",
+    "Place": "qflow.core.middleware",
     "Priority": "qflow.core.flow",
     "QflowError": "qflow.errors",
     "RateLimit": "qflow.core.flow",
     "RedisError": "qflow.errors",
     "RetryAfterError": "qflow.errors",
     "Run": "qflow.core.context",
+    "Sealed": "qflow.core.sealed",
+    "SealedError": "qflow.errors",
     "Singleton": "qflow.core.flow",
     "Step": "qflow.core.step",
+    "StepContext": "qflow.core.middleware",
     "StepError": "qflow.errors",
     "StepTimeout": "qflow.errors",
     "SyncStep": "qflow.core.step",

@@ -7,15 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, Final, TypeVar, Unpack, overload
 
 from qflow import config
+from qflow.core import codec
 from qflow.core.control import Control, control_spec
 from qflow.core.durations import Duration, to_ms
-from qflow.core.event import Event, check_sendable
+from qflow.core.event import MAX_EVENT_BYTES, Event, check_sendable, encode_data
 from qflow.core.function import Function, check_handler, check_id, failure_handler
 from qflow.core.ids import ulid
+from qflow.core.middleware import Hooks, Middleware, Place, check_middleware
 from qflow.core.retry import DEFAULT_RETRIES, Backoff, Policy, check_retries
 from qflow.core.trigger import Trigger, parse_triggers
 from qflow.discovery import redis_url
@@ -33,13 +36,21 @@ class App:
     """The functions of one application, and the way to send it events.
 
     Creating an App opens no connection; the first `send` does. `redis_url` and `namespace` override
-    the settings (QFLOW_REDIS_URL, QFLOW_NAMESPACE, pyproject.toml). Safe for threads.
+    the settings (QFLOW_REDIS_URL, QFLOW_NAMESPACE, pyproject.toml). `middleware` holds for all its
+    events and functions, in that order. Safe for threads.
     """
 
     def __init__(
-        self, name: str, *, redis_url: str | None = None, namespace: str | None = None
+        self,
+        name: str,
+        *,
+        redis_url: str | None = None,
+        namespace: str | None = None,
+        middleware: Sequence[Middleware] = (),
     ) -> None:
         self.name = check_id(name)
+        self._middleware = check_middleware(middleware, f"app {name!r}")
+        self._hooks = Hooks(self._middleware) if self._middleware else None
         self._flags = {"redis_url": redis_url, "namespace": namespace}
         self._functions: dict[str, Function[Any]] = {}
         self._lock = threading.Lock()
@@ -81,6 +92,8 @@ class App:
             0 if timeout is None else to_ms(timeout, f"{where}: timeout"),
         )
 
+        hooked = self._middleware + check_middleware(control.get("middleware", ()), where)
+
         def define(handler: Callable[..., Any]) -> Function[Any]:
             wants = check_handler(handler, where)
             function: Function[Any] = Function(
@@ -92,6 +105,7 @@ class App:
                 handler,
                 wants,
                 iscoroutinefunction(handler),
+                Hooks(hooked) if hooked else None,
                 control=controlled,
             )
             follower = control.get("on_failure")
@@ -114,12 +128,17 @@ class App:
         cannot send an event twice.
 
         Raises EventError, CodecError or LimitError for an event that cannot be sent, RedisError
-        where Redis cannot take it.
+        where Redis cannot take it, and whatever a middleware raises.
         """
         one = isinstance(events, Event)
         filled = _filled([events] if isinstance(events, Event) else events)
+        hooks = self._hooks
+        encode = encode_data
+        if hooks is not None:
+            filled = _filled([hooks.sent(event) for event in filled])
+            encode = partial(_encoded_data, hooks)
         redis, keys = self._connection()
-        ids = stream.append(redis, keys, filled)
+        ids = stream.append(redis, keys, filled, encode)
         return ids[0] if one else ids
 
     @overload
@@ -169,6 +188,12 @@ class App:
             keys = Keys(settings.namespace)
             self._connected = os.getpid(), redis, keys
         return redis, keys
+
+
+def _encoded_data(hooks: Hooks, event: Event[Any]) -> str:
+    text = hooks.encoded(encode_data(event), Place("event", event.id, event.name))
+    codec.check_size(text, MAX_EVENT_BYTES, f"the encoded data of event {event.name!r}")
+    return text
 
 
 def _filled(events: Iterable[Any]) -> list[Event[Any]]:

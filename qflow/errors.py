@@ -8,6 +8,8 @@ QflowError                      base; carries a remedy in its message
 ├── LimitError                  something is larger than its limit; nothing was written
 ├── ExpressionError             an expression has no value for these data
 ├── CodecError                  a value that cannot be stored and come back as the same type
+├── SealedError                 what is stored is encoded, and cannot be decoded here: a missing key
+│   └── AlteredError            it is not what was stored in that place; also a NonRetriableError
 ├── RedisError                  Redis refused or is out of reach
 │   ├── RedisUnavailable        no connection: absent, refused, lost
 │   ├── RedisRefused            Redis answered with an error that waiting does not mend
@@ -117,6 +119,18 @@ class StepError(QflowError):
 
 class StepTimeout(QflowError):
     """One attempt of a step ran longer than its time-out."""
+
+
+class SealedError(QflowError):
+    """What is stored is encoded, and cannot be decoded here: a key or a middleware is missing.
+
+    An error of the handler's entry, before any of its code runs; another attempt may meet a worker
+    that has the key. Its message holds nothing of what is encoded, and is itself never encoded.
+    """
+
+
+class AlteredError(SealedError, NonRetriableError):
+    """What is stored is not what was encoded in that place: altered, or moved there from elsewhere."""
 
 
 class NestedStepError(NonRetriableError):

@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from collections.abc import Callable, Mapping, MutableMapping
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final, TextIO
 
+from qflow.core.context import Run
+from qflow.core.middleware import Middleware, StepContext
 from qflow.core.replay import inside_step
+from qflow.rendering import OURS, Console, plain_json, span
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
@@ -75,7 +76,6 @@ LINES: Final[Mapping[str, tuple[int, str]]] = {
 
 _VARIED: Final = {"run.ended": "status", "step.ended": "outcome"}
 _TEXT_LIMIT: Final = 500
-_OURS: Final = frozenset(("event", "level", "message", "process", "ts", "exc_info"))
 _CHATTY: Final = ("httpcore", "httpx", "rq", "watchfiles")
 """Libraries whose own info lines (a line a request, with its URL) are left out."""
 
@@ -86,16 +86,21 @@ class _Output:
     logger: Any = None
     level: int = logging.CRITICAL
     processors: Any = None
-    plain: Callable[[int, str, str, Mapping[str, Any]], None] | None = None
+    plain: Callable[[str, str, str, Mapping[str, Any]], None] | None = None
 
     def write(self, level: int, event: str, message: str, fields: Mapping[str, Any]) -> None:
         if level < self.level or self.logger is None:
             return
         with suppress(OSError, ValueError):  # a terminal or pipe that is gone stops no work
-            if self.plain is not None and "exc_info" not in fields:
-                self.plain(level, event, message, fields)
-            else:
-                self.logger.log(level, event, message=message, **fields)
+            self.logger.log(level, event, message=message, **fields)
+
+    def tell(self, level: int, event: str, message: str, fields: Mapping[str, Any]) -> None:
+        """Write a line of qflow's own, which needs none of structlog's processors."""
+        if self.plain is None:
+            self.write(level, event, message, fields)
+            return
+        with suppress(OSError, ValueError):
+            self.plain(logging.getLevelName(level).lower(), event, message, fields)
 
 
 _output = _Output()
@@ -122,11 +127,12 @@ def configure(
     target = stream or sys.stderr
     on_terminal = target.isatty()
     renderer: Any = (
-        _Console(process, on_terminal)
+        Console(process, on_terminal)
         if format == "console" or (format == "auto" and on_terminal)
         else structlog.processors.JSONRenderer()
     )
     processors = [
+        structlog.contextvars.merge_contextvars,  # what LogContext binds, and users themselves
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper("iso", utc=True, key="ts"),
         structlog.processors.format_exc_info,
@@ -139,8 +145,8 @@ def configure(
         structlog.WriteLogger(target), processors=processors, wrapper_class=wrapper
     )
     _output.level = threshold
-    as_json = not isinstance(renderer, _Console)
-    _output.plain = _plain_json(target, process) if as_json else None
+    as_json = not isinstance(renderer, Console)
+    _output.plain = plain_json(target, process) if as_json else None
     if not structlog.is_configured() or structlog.get_config()["processors"] is _output.processors:
         # never over a choice of the user's own
         factory = structlog.WriteLoggerFactory(target)
@@ -157,7 +163,7 @@ def log_sink(name: str, fields: Mapping[str, Any]) -> None:
     if found is None or found[0] < _output.level:
         return
     shown = {key: _shown(value) for key, value in fields.items() if value not in (None, "")}
-    _output.write(found[0], name, found[1].format_map(_Filled(shown)), shown)
+    _output.tell(found[0], name, found[1].format_map(_Filled(shown)), shown)
 
 
 class RunLogger:
@@ -214,14 +220,33 @@ class RunLogger:
         if exc_info:
             own["exc_info"] = exc_info
         own.update(
-            (f"{key}_" if key in own or key in _OURS else key, value)
-            for key, value in given.items()
+            (f"{key}_" if key in own or key in OURS else key, value) for key, value in given.items()
         )
         _output.write(level, "run.log", text, own)
 
     def bind(self, **fields: Any) -> RunLogger:
         """Return a logger that adds `fields` to every line."""
         return RunLogger({**fields, **self._fields}, self._silent)
+
+
+class LogContext(Middleware):
+    """Puts run, function and step on every line that handlers and steps log, whatever logger they use.
+
+    On `run.logger`'s lines they are anyway; with this they also are on those of the stdlib's loggers
+    and of structlog (where its processors have `merge_contextvars`, as qflow's own do).
+    """
+
+    def run(self, run: Run) -> AbstractContextManager[object]:
+        """Bind the run and its function."""
+        from structlog.contextvars import bound_contextvars
+
+        return bound_contextvars(run=run.id, function=run.function_id)
+
+    def step(self, step: StepContext) -> AbstractContextManager[object]:
+        """Bind the step; threads that execute it have a copy of this context."""
+        from structlog.contextvars import bound_contextvars
+
+        return bound_contextvars(step=step.id)
 
 
 def run_logger(
@@ -236,46 +261,12 @@ class _Filled(dict[str, Any]):
 
     def __missing__(self, key: str) -> str:
         if key == "after":
-            return f" in {_span(self['seconds'])}" if "seconds" in self else ""
+            return f" in {span(self['seconds'])}" if "seconds" in self else ""
         if key == "place":
             return "/".join(str(self[part]) for part in ("function", "step") if part in self)
         if key == "why":
             return f": {self['error']}" if self.get("error") else ""
-        return _span(self["seconds"]) if key == "blocked" and "seconds" in self else "?"
-
-
-class _Console:
-    """Renders a line for people: time, process, text, and a handler's own fields."""
-
-    _COLOURS: Final = {
-        "debug": "\x1b[2m",
-        "warning": "\x1b[33m",
-        "error": "\x1b[31m",
-        "critical": "\x1b[31;1m",
-    }
-
-    def __init__(self, process: str, coloured: bool) -> None:
-        self._process = process
-        self._coloured = coloured
-
-    def __call__(self, _logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
-        level, message = line.pop("level"), line.pop("message", None)
-        text = _printable(str(line["event"] if message is None else message))
-        if line["event"] == "run.log":
-            step = line.pop("step", "")
-            place = f"{line.pop('function')}/{step}" if step else line.pop("function")
-            text = f"run {line.pop('run')} {place} {text}"
-            line.pop("attempt", None)
-        elif message is not None:
-            line = {key: line[key] for key in ("event", "exception") if key in line}
-        exception = line.pop("exception", "")
-        extras = (
-            f" {key}={_printable(str(value))}" for key, value in line.items() if key not in _OURS
-        )
-        colour = self._COLOURS.get(level, "") if self._coloured else ""
-        head = f"{time.strftime('%H:%M:%S')} {self._process:<9} {text}{''.join(extras)}"
-        tail = f"\n{_printable(exception)}" if exception else ""
-        return f"{colour}{head}\x1b[0m{tail}" if colour else f"{head}{tail}"
+        return span(self["seconds"]) if key == "blocked" and "seconds" in self else "?"
 
 
 class _Bridge(logging.Handler):
@@ -299,25 +290,6 @@ def _adopt_stdlib(threshold: int) -> None:
     root.setLevel(threshold)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(threshold, WARNING))
-
-
-def _plain_json(target: TextIO, process: str) -> Callable[[int, str, str, Mapping[str, Any]], None]:
-    """Return what writes the lines that structlog's processors would: a worker that ends thousands
-    of runs a second would spend a tenth of its time in them."""
-
-    def write(level: int, event: str, message: str, fields: Mapping[str, Any]) -> None:
-        line = {
-            **fields,
-            "message": message,
-            "event": event,
-            "level": logging.getLevelName(level).lower(),
-            "ts": f"{datetime.now(UTC).isoformat()[:26]}Z",
-            "process": process,
-        }
-        target.write(json.dumps(line, default=repr) + "\n")
-        target.flush()
-
-    return write
 
 
 def _named(
@@ -368,19 +340,3 @@ def _error_line(value: str | Mapping[str, Any]) -> str:
     if not isinstance(value, Mapping):
         return str(value)
     return f"{value.get('name', 'error')}: {value.get('message', '')}"
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
-
-
-def _span(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms" if seconds >= 0.001 else "<1ms"
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

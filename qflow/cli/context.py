@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from qflow import config
 from qflow.config import Settings
+from qflow.core.sealed import KEYS_VARIABLE
 from qflow.discovery import redis_url
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+
+if TYPE_CHECKING:
+    from qflow.read.opened import Opener
 
 CONNECTION: Final = ("redis_url", "namespace")
 
@@ -54,3 +59,17 @@ path: Final = click.argument("path", required=False, metavar="[PATH]")
 def connect(settings: Settings) -> tuple[Redis, Keys]:
     """Return the client of a command: it says at once where Redis is out of reach."""
     return Redis(redis_url(settings)), Keys(settings.namespace)
+
+
+def opener() -> Opener:
+    """Return what shows encrypted values: opened where the environment has their key, else marked.
+
+    Raises ConfigError for keys that cannot be used.
+    """
+    from qflow.read.opened import Opener
+
+    if not os.environ.get(KEYS_VARIABLE):
+        return Opener()
+    from qflow.encryption import Encryption  # loads OpenSSL
+
+    return Opener(Encryption().decode)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from qflow.cli import display
-from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.cli.context import CONNECTION, as_json, connect, opener, with_settings
 from qflow.config import Settings
 from qflow.read import events
 from qflow.read.events import EventRow
@@ -66,7 +66,7 @@ def show_command(settings: Settings, event: str, as_json: bool) -> None:
     redis, keys = connect(settings)
     found = events.find(redis, keys.events, event)
     told = fates(redis, keys, found)
-    row = found
+    row = opener().event(found)
     if as_json:
         display.print_json({**row.as_dict(), "functions": [fate.as_dict() for fate in told]})
         return
@@ -94,7 +94,7 @@ def show_command(settings: Settings, event: str, as_json: bool) -> None:
 def tail_command(settings: Settings, name: str, as_json: bool) -> None:
     """Print events as they arrive, until Ctrl-C."""
     redis, keys = connect(settings)
-    for row in events.tail(redis, keys.events, name):
+    for row in map(opener().event, events.tail(redis, keys.events, name)):
         if as_json:
             display.print_json(row.as_dict(), indent=None)
         else:
@@ -102,7 +102,8 @@ def tail_command(settings: Settings, name: str, as_json: bool) -> None:
             click.echo(f"{when}  {display.one_line(row.name):24}  {_data(row, 60)}")
 
 
-def _show(rows: tuple[EventRow, ...], cursor: str, as_json: bool, again: str) -> None:
+def _show(found: tuple[EventRow, ...], cursor: str, as_json: bool, again: str) -> None:
+    rows = tuple(map(opener().event, found))
     if as_json:
         display.print_json([row.as_dict() for row in rows])
         return

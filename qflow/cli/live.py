@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from qflow.cli import display
+from qflow.cli.context import opener
 from qflow.core.status import UNFINISHED
 from qflow.read import follow as reading
 from qflow.read.snapshot import text
@@ -19,7 +20,9 @@ from qflow.store.redis import Redis
 def follow(redis: Redis, keys: Keys, run: str, *, as_json: bool) -> str:
     """Print a run's trace until it ends, and return the status it ended with, "" if it is gone."""
     sleeps: set[str] = set()
-    for told in reading.trace(redis, keys, run):
+    opened = opener()
+    for raw in reading.trace(redis, keys, run):
+        told = opened.entry(raw, run)
         if as_json:
             display.print_json(told, indent=None)
             continue
@@ -28,7 +31,7 @@ def follow(redis: Redis, keys: Keys, run: str, *, as_json: bool) -> str:
         elif told["t"] == "step" and told["id"] in sleeps:
             told["t"] = "woken"
         elif told["t"] == "step" and not told["ok"]:
-            told["error"] = _kept_error(redis, keys, run, told["id"])
+            told["error"] = opened.error(_kept_error(redis, keys, run, told["id"]), run, told["id"])
         click.echo(line(told))
     return text(redis.call("HGET", keys.run(run), "status"))
 

@@ -9,7 +9,7 @@ import time
 import click
 
 from qflow.cli import display
-from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.cli.context import CONNECTION, as_json, connect, opener, with_settings
 from qflow.cli.payload import data, read_data
 from qflow.config import Settings
 from qflow.core import codec
@@ -82,7 +82,7 @@ def _follow(redis: Redis, keys: Keys, run: str, as_json: bool) -> int:
     if as_json:
         for _ in reading.trace(redis, keys, run):
             pass
-        told = timeline(redis, keys, run)
+        told = opener().story(timeline(redis, keys, run))
         display.print_json(as_dict(told))
         return 0 if told.row.status == "completed" else 1
     click.echo(f"run {run}")
@@ -91,10 +91,10 @@ def _follow(redis: Redis, keys: Keys, run: str, as_json: bool) -> int:
     except KeyboardInterrupt:
         click.echo(f"\nthe run goes on: qflow runs tail {run}", err=True)
         raise
-    told = timeline(redis, keys, run)
+    told = opener().story(timeline(redis, keys, run))
     if told.error:
         click.echo(click.style(display.error_line(told.error), fg="red"), err=True)
         click.echo(f"see: qflow runs show {run}", err=True)
-    else:
+    elif status == "completed":
         click.echo(json.dumps(told.output, ensure_ascii=False))
     return 0 if status == "completed" else 1

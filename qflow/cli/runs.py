@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from qflow.cli import again, cancel, display, nudge
-from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.cli.context import CONNECTION, as_json, connect, opener, with_settings
 from qflow.config import Settings
 from qflow.core.status import ENDED, RUN_STATUSES
 from qflow.read import functions, runs
@@ -57,13 +57,14 @@ def list_command(
     found = runs.page(redis, keys, function=function, statuses=statuses, cursor=cursor, limit=limit)
     if function and not found.rows:
         functions.function(redis, keys, function)  # says so if there is no such function
+    shown = tuple(map(opener().row, found.rows))
     if as_json:
-        display.print_json([row.as_dict() for row in found.rows])
+        display.print_json([row.as_dict() for row in shown])
         return
-    if not found.rows:
+    if not shown:
         click.echo("no runs")
         return
-    _print(found.rows, runs.now_ms(redis))
+    _print(shown, runs.now_ms(redis))
     if found.cursor:
         click.echo(f"more: add --cursor {found.cursor}")
 
@@ -94,7 +95,7 @@ def show_command(settings: Settings, run_id: str, as_json: bool) -> None:
     from qflow.read.timeline import as_dict, timeline
 
     redis, keys = connect(settings)
-    told = timeline(redis, keys, runs.find(redis, keys, run_id))
+    told = opener().story(timeline(redis, keys, runs.find(redis, keys, run_id)))
     if as_json:
         display.print_json(as_dict(told))
     else:
@@ -119,7 +120,7 @@ def tail_command(settings: Settings, run_id: str | None, as_json: bool) -> None:
 def _tail(redis: Redis, keys: Keys, as_json: bool) -> None:
     from qflow.read import follow
 
-    for row in follow.runs(redis, keys):
+    for row in map(opener().row, follow.runs(redis, keys)):
         if as_json:
             display.print_json(row.as_dict(), indent=None)
             continue

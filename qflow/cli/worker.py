@@ -11,7 +11,7 @@ from qflow.config import Settings
 @click.command()
 @path
 @with_settings(
-    *CONNECTION, "processes", "slots", "lease", "grace", "time_slice",
+    *CONNECTION, "processes", "slots", "lease", "grace", "time_slice", "retention", "retention_failed",
     "metrics_port", "metrics_host", "log_format", "log_level",
 )  # fmt: skip
 def command(settings: Settings) -> int:

@@ -20,9 +20,8 @@ from qflow.errors import ExpressionError
 PLAIN: Final = frozenset({str, int, float, bool, type(None), dict, list, datetime, bytes})
 """The types that values have within an expression."""
 
-_NUMBER: Final = re.compile(
-    r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]{0,300})?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?"
-)
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_LONGEST_NUMBER: Final = 40
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _LARGEST: Final = 1 << 63
@@ -68,7 +67,7 @@ def truthy(value: Any) -> bool:
 
 def number(text: str) -> int | float | None:
     """Return the number that a text reads as, or None."""
-    if len(text) > 310 or not _NUMBER.fullmatch(text):
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return None
     return int(text) if text.lstrip("+-").isdigit() else float(text)
 

@@ -19,6 +19,16 @@ class Hold(Protocol):
         ...
 
 
+class _New:
+    """A run that was never held before, as in a test of a handler by itself."""
+
+    cancelled = False
+
+    def patched(self, patch: str) -> bool:
+        """It takes the new path."""
+        return bool(patch)
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """The run that a handler executes in: take it as the argument `run`.
@@ -31,7 +41,7 @@ class Run:
     function_id: str
     attempt: int
     logger: Any
-    _hold: Hold = field(repr=False, compare=False)
+    _hold: Hold = field(default_factory=_New, repr=False, compare=False)
 
     @property
     def cancelled(self) -> bool:

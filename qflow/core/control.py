@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from qflow.core.cancel import CancelOn, Timeouts, parse_cancel_on
 from qflow.core.flow import Flow, flow_spec
+from qflow.core.middleware import Middleware
 from qflow.errors import DefinitionError
 
 
@@ -24,12 +25,15 @@ class Control(Flow, total=False):
 
     `idempotency`: an expression over the event, such as "event.data.order_id": the same value starts
     the function once in 24 hours. Null, false and "" are no value: such events always start it.
+
+    `middleware`: comes after the App's own.
     """
 
     on_failure: Callable[..., Any] | None
     cancel_on: CancelOn | Sequence[CancelOn] | None
     timeouts: Timeouts | None
     idempotency: str | None
+    middleware: Sequence[Middleware]
 
 
 _NAMES: Final = (*Control.__annotations__, *Flow.__annotations__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic
 
@@ -52,14 +52,19 @@ class Event(Generic[T]):
         if self.data is None:
             object.__setattr__(self, "data", {})
         check_name(self.name)
-        if not isinstance(self.id, str) or len(self.id) > MAX_NAME:
+        if not isinstance(self.id, str) or len(self.id) > MAX_NAME or not _is_unicode(self.id):
             raise EventError(
-                f"event {self.name!r}: id must be text of at most {MAX_NAME} characters"
+                f"event {self.name!r}: id must be Unicode text of at most {MAX_NAME} characters"
             )
         if isinstance(self.ts, bool) or not isinstance(self.ts, int) or self.ts < 0:
             raise EventError(
                 f"event {self.name!r}: ts must be whole milliseconds since the epoch, not {self.ts!r}"
             )
+
+
+def _is_unicode(text: str) -> bool:
+    """Tell whether text can be sent: half of a surrogate pair cannot."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def check_name(name: object) -> None:
@@ -110,15 +115,21 @@ def to_text(event_id: str, name: str, ts: int, v: str, data: str) -> str:
     return f'{{"name":{json.dumps(name)},"id":{json.dumps(event_id)},"ts":{ts}{version},"data":{data}}}'
 
 
-def as_mapping(text: str) -> dict[str, Any]:
-    """Return the event that `to_text` wrote as expressions see it; rich values are revived."""
+def as_mapping(text: str, opened: Callable[[str, str, str], str] | None = None) -> dict[str, Any]:
+    """Return the event that `to_text` wrote as expressions see it; rich values are revived.
+
+    `opened` gives the data's text as it was before it was encoded, for that text, id and name.
+    """
     raw: dict[str, Any] = json.loads(text)
     if codec.TAG in text:
-        raw["data"] = codec.decode_foreign(json.dumps(raw["data"]))
+        plain = json.dumps(raw["data"])
+        if opened is not None:
+            plain = opened(plain, raw["id"], raw["name"])
+        raw["data"] = codec.decode_foreign(plain)
     return raw
 
 
-def from_text(text: str) -> Event[Any]:
-    """Return the event that `to_text` wrote; rich values in its data are revived."""
-    raw = as_mapping(text)
+def from_text(text: str, opened: Callable[[str, str, str], str] | None = None) -> Event[Any]:
+    """Return the event that `to_text` wrote; `opened` as for `as_mapping`."""
+    raw = as_mapping(text, opened)
     return Event(raw["name"], raw["data"], raw["id"], raw["ts"], raw.get("v", ""))

@@ -183,7 +183,7 @@ class _Walk:
 
     def _value(self, node: Node) -> Any:
         part = Expression(text(node), self._variables, node)
-        return part.value(self._bindings, self._now_ms)
+        return part.raw(self._bindings, self._now_ms)
 
 
 def _varies(node: Node) -> bool:

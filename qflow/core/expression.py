@@ -38,11 +38,12 @@ class Expression:
         return f"Expression({self.source!r})"
 
     def value(self, bindings: Mapping[str, Any], now_ms: int = 0) -> Any:
-        """Return what the expression gives for these variables at that time: plain values only.
+        """Return what the expression gives for these variables at that time.
 
+        That is text, a number, a boolean, None, a moment (datetime), bytes, or a list or dict of them.
         Raises ExpressionError where it gives nothing, costs too much, or is over 64 KiB.
         """
-        value = self._evaluate(bindings, now_ms)
+        value = self.raw(bindings, now_ms)
         kind = type(value)
         if kind not in (str, list, dict):
             return value
@@ -52,9 +53,10 @@ class Expression:
 
     def truthy(self, bindings: Mapping[str, Any], now_ms: int = 0) -> bool:
         """Return whether the value is anything but "", 0, false and null."""
-        return truthy(self._evaluate(bindings, now_ms))
+        return truthy(self.raw(bindings, now_ms))
 
-    def _evaluate(self, bindings: Mapping[str, Any], now_ms: int) -> Any:
+    def raw(self, bindings: Mapping[str, Any], now_ms: int = 0) -> Any:
+        """Return the value whatever its size, elements as the event has them; raises as `value`."""
         scope: Scope = [BUDGET, now_ms]
         for name in self.variables:
             scope.append(plain(bindings.get(name)))  # twice as fast as extend

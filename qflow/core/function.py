@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar, get_args, get_origin, get_type_
 
 from qflow.core.cron import Cron
 from qflow.core.event import FAILED, Event
+from qflow.core.middleware import Hooks
 from qflow.core.retry import Policy
 from qflow.core.trigger import EventTrigger, Trigger
 from qflow.errors import DefinitionError
@@ -32,6 +33,7 @@ class Function(Generic[R]):
     handler: Callable[..., Any] = field(repr=False)
     wants: frozenset[str] = field(repr=False)
     is_async: bool = field(repr=False)
+    hooks: Hooks | None = field(default=None, repr=False, compare=False)
     failure_of: str = field(default="", repr=False)
     control: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -120,6 +122,7 @@ def failure_handler(function: Function[Any], handler: object) -> Function[Any]:
         handler,
         wants,
         inspect.iscoroutinefunction(handler),
+        function.hooks,
         function.id,
     )
 

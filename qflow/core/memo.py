@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from qflow.core import codec
+from qflow.core.middleware import Hooks, Place, opened, opened_error
+from qflow.core.tags import TAG
 from qflow.errors import LimitError, StepError
 
 MAX_STEPS: Final = 1000
@@ -40,6 +42,21 @@ class Memo:
 
     def __contains__(self, step: object) -> bool:
         return step in self._texts
+
+    def open(self, run: str, hooks: Hooks | None) -> None:
+        """Decode what middleware encoded, before the handler could meet it; SealedError where it cannot."""
+        for step, text in self._texts.items():
+            if TAG not in text:
+                continue
+            if text.startswith(_OK):
+                inner = text[len(_OK) : -1]
+                plain = opened(hooks, inner, Place("step", run, step))
+                self._texts[step] = text if plain is inner else value_text(plain)
+            else:
+                error = json.loads(text)["error"]
+                self._texts[step] = error_text(
+                    opened_error(hooks, error, Place("error", run, step))
+                )
 
     def recall(self, step: str) -> Any:
         """Return the value of a finished step, or raise the StepError that it ended with."""

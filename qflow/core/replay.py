@@ -17,6 +17,7 @@ from qflow.core import codec
 from qflow.core.edit import Edit, edited
 from qflow.core.ids import StepIds
 from qflow.core.memo import MAX_RESULT_BYTES, Memo, error_text, value_text
+from qflow.core.middleware import Hooks, Place
 from qflow.core.outcome import (
     Again,
     Answer,
@@ -34,9 +35,8 @@ from qflow.core.outcome import (
 )
 from qflow.core.retry import GiveUp, Policy, decide
 from qflow.errors import (
-    CodecError,
-    LimitError,
     NestedStepError,
+    SealedError,
     StepError,
     UsageError,
     WorkerDied,
@@ -69,7 +69,7 @@ class Frame:
 
     __slots__ = (
         "_attempt",
-        "_edit",
+        "_hooks",
         "_ids",
         "_known",
         "_live",
@@ -78,6 +78,7 @@ class Frame:
         "_policy",
         "_run",
         "_target",
+        "edit",
         "now_ms",
     )
 
@@ -90,7 +91,7 @@ class Frame:
         *,
         attempt: int,
         now_ms: Callable[[], int],
-        edit: Edit | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self._run = run
         self._memo = memo
@@ -99,15 +100,20 @@ class Frame:
         self._live = not (target.step or self._known)
         self._policy = policy
         self._attempt = attempt
-        self._edit = edit
+        self.edit: Edit | None = None
         self._overtaken = False
         self._ids = StepIds()
+        self._hooks = hooks
         self.now_ms = now_ms
 
     @property
     def replaying(self) -> bool:
         """Whether the handler is still among steps that finished in an earlier entry."""
         return not self._live
+
+    def open(self) -> None:
+        """Decode the finished steps; raise SealedError where that cannot be done here."""
+        self._memo.open(self._run, self._hooks)
 
     def run(self, call: StepCall) -> Effects:
         """Give a step's value: from memory, or by executing it; raise StepError if it failed."""
@@ -131,15 +137,17 @@ class Frame:
             )
             now = self.now_ms()
             return (yield from self._give_up(target, Raised(error, now, now)))
-        if self._edit is not None and self._edit.step == step:
-            call = edited(call, self._edit)
+        if self.edit is not None and self.edit.step == step:
+            call = edited(call, self.edit)
         answer = yield Execute(call, step, target.attempt)
         if isinstance(answer, Returned):
             try:
                 text, value = codec.roundtrip(answer.value, f"the result of step {step!r}")
+                if self._hooks is not None:
+                    text = self._hooks.encoded(text, Place("step", self._run, step))
                 self._memo.add(step, text := value_text(text))
                 value = _revived(value, call.fn)
-            except (CodecError, LimitError) as problem:
+            except Exception as problem:  # noqa: BLE001  # a codec's, a limit's, or whatever a hook raises
                 answer = Raised(problem, answer.started_ms, answer.ended_ms)
             else:
                 yield Store(
@@ -174,13 +182,15 @@ class Frame:
             try:
                 what = "the value that the handler returned"
                 output = codec.encode(answer.value, what)
+                if self._hooks is not None:
+                    output = self._hooks.encoded(output, Place("output", self._run))
                 codec.check_size(output, MAX_RESULT_BYTES, what)
                 return Complete(output)
-            except (CodecError, LimitError) as problem:
+            except Exception as problem:  # noqa: BLE001  # a codec's, a limit's, or whatever a hook raises
                 answer = Raised(problem, answer.started_ms, answer.ended_ms)
         assert isinstance(answer, Raised)
         error = answer.error
-        described = self._describe(error)
+        described = self._describe(error, "")
         decision = self._decide(error, self._attempt + 1, self._policy, "")
         if isinstance(decision, GiveUp):
             return Fail(described)
@@ -242,7 +252,7 @@ class Frame:
                 target.attempt + 1,
                 target.deaths,
                 decision.delay_ms,
-                self._describe(raised.error),
+                self._describe(raised.error, target.step),
                 raised.started_ms,
                 raised.ended_ms,
             )
@@ -250,7 +260,8 @@ class Frame:
     def _give_up(self, target: Target, raised: Raised) -> Effects:
         error = codec.encode_error(raised.error)
         attempt = target.attempt - target.deaths  # the same, however many workers died meanwhile
-        text = error_text({**error, "attempt": attempt})
+        kept = {**self._encoded(error, raised.error, target.step), "attempt": attempt}
+        text = error_text(kept)
         self._memo.add(target.step, text)
         yield Store(
             Done(target.step, text, target.attempt, raised.started_ms, raised.ended_ms, False)
@@ -264,7 +275,7 @@ class Frame:
         )
         raise failure from raised.error
 
-    def _describe(self, error: BaseException) -> str:
+    def _describe(self, error: BaseException, step: str) -> str:
         if isinstance(error, StepError):
             described: dict[str, object] = {
                 "name": error.name,
@@ -275,7 +286,14 @@ class Frame:
             }
         else:
             described = {**codec.encode_error(error), "attempt": self._attempt}
-        return json.dumps(described)
+        return json.dumps(self._encoded(described, error, step))
+
+    def _encoded(
+        self, described: dict[str, object], error: BaseException, step: str
+    ) -> dict[str, object]:
+        if self._hooks is None or isinstance(error, SealedError):
+            return described
+        return self._hooks.encoded_error(described, Place("error", self._run, step))
 
 
 @lru_cache(maxsize=4096)

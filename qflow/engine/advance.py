@@ -5,28 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from qflow import crashpoints
 from qflow.core import codec
 from qflow.core.context import Run
 from qflow.core.edit import Edit
-from qflow.core.event import Event, from_text
+from qflow.core.event import SYSTEM, Event, from_text
 from qflow.core.function import Function, event_model
 from qflow.core.memo import Memo
-from qflow.core.outcome import Answer, Effect, Fail, Raised, Returned
+from qflow.core.middleware import Around, Hooks, Place, StepContext, opened, opened_error
+from qflow.core.outcome import Answer, Effect, Execute, Fail, Raised, Returned
 from qflow.core.patches import FIELD, Patches
 from qflow.core.replay import MAX_DEATHS, Frame, Target, inside_step
 from qflow.core.step import Options, Step, SyncStep
 from qflow.engine.drive import AsyncLine, Engine, Line
 from qflow.engine.session import Session
-from qflow.errors import EventError, QflowError, Suspend, UsageError, WorkerDied
+from qflow.errors import EventError, QflowError, SealedError, Suspend, UsageError, WorkerDied
 from qflow.store.run import Claimed
 
 LoggerFor = Callable[[str, str, int, Callable[[], bool]], Any]
 """(run id, function id, attempt, whether to be silent) → the `run.logger` of a handler."""
+
+_NOTHING: Final = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class Entry:
         """Failed tries of the handler's own code."""
         return int(self.claimed.fields.get("attempt", "0"))
 
+    @property
+    def run(self) -> Run:
+        """The run as its handler and middleware see it."""
+        return Run(self.claimed.run, self.function.id, self.attempt, self.logger, self)
+
 
 def prepare(
     engine: Engine,
@@ -78,8 +87,9 @@ def prepare(
         function.policy,
         attempt=attempt,
         now_ms=engine.clock.now_ms,
-        edit=_edit(claimed.fields.get("edit")),
+        hooks=function.hooks,
     )
+    frame.edit = _edit(claimed.fields.get("edit"))
     logger = logger_for(claimed.run, function.id, attempt, lambda: frame.replaying)
     noted = (name.removeprefix(FIELD) for name in claimed.fields if name.startswith(FIELD))
     return Entry(function, claimed, session, frame, logger, Patches(noted, session.mark))
@@ -91,8 +101,10 @@ def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
     options = Options.of(entry.function.policy)
     answer: Answer
     try:
-        arguments = _arguments(entry, SyncStep(entry.frame, line, options))
-        answer = Returned(entry.function.handler(**arguments), 0, engine.clock.now_ms())
+        with _around(entry, line):
+            arguments = _arguments(entry, SyncStep(entry.frame, line, options))
+            value = entry.function.handler(**arguments)
+        answer = Returned(value, 0, engine.clock.now_ms())
     except Suspend:
         return None
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
@@ -115,8 +127,10 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
     options = Options.of(entry.function.policy)
     answer: Answer
     try:
-        arguments = _arguments(entry, Step(entry.frame, line, options))
-        answer = Returned(await entry.function.handler(**arguments), 0, engine.clock.now_ms())
+        with _around(entry, line):
+            arguments = _arguments(entry, Step(entry.frame, line, options))
+            value = await entry.function.handler(**arguments)
+        answer = Returned(value, 0, engine.clock.now_ms())
     except Suspend:
         return None
     except asyncio.CancelledError:
@@ -159,18 +173,56 @@ def _edit(text: str | None) -> Edit | None:
     return Edit(**json.loads(text)) if text else None
 
 
+def _around(entry: Entry, line: Line | AsyncLine) -> AbstractContextManager[None]:
+    """Return what surrounds the entry; tell `line` what surrounds its steps."""
+    hooks = entry.function.hooks
+    if hooks is None:
+        return _NOTHING
+    run = entry.run
+    if steps := hooks.steps:
+
+        def around(effect: Execute) -> Around:
+            return Around(steps, StepContext(run, effect.step, effect.attempt))
+
+        line.around = around
+    return Around(hooks.runs, run)
+
+
 def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
-    function, claimed = entry.function, entry.claimed
+    """Return what the handler is called with; whatever is encoded is decoded before it is entered."""
+    function = entry.function
     arguments: dict[str, Any] = {}
-    for name in function.wants:
-        if name == "step":
-            arguments[name] = step
-        elif name == "run":
-            arguments[name] = Run(claimed.run, function.id, entry.attempt, entry.logger, entry)
-        else:
-            event = _event(function, claimed.fields["event"])
-            arguments[name] = event if name == "event" else [event, *_others(function, claimed)]
+    try:
+        entry.frame.open()
+        for name in function.wants:
+            if name == "step":
+                arguments[name] = step
+            elif name == "run":
+                arguments[name] = entry.run
+            else:
+                event = _event(function, entry.claimed.fields["event"])
+                others = [] if name == "event" else _others(function, entry.claimed)
+                arguments[name] = [event, *others] if name == "events" else event
+    except SealedError as error:
+        raise type(error)(f"run {entry.claimed.run}: {error}") from None
     return arguments
+
+
+def _opened_end(hooks: Hooks, text: str) -> str:
+    """Return an event of qflow's own with what it tells of a run opened: that was sealed by itself."""
+    event = json.loads(text)
+    if event["name"] not in SYSTEM:
+        return text
+    data = event["data"]
+    own, run = data["event"], data["run_id"]
+    own["data"] = json.loads(
+        opened(hooks, json.dumps(own["data"]), Place("event", own["id"], own["name"]))
+    )
+    if "error" in data:
+        data["error"] = opened_error(hooks, data["error"], Place("error", run))
+    if "output" in data:
+        data["output"] = json.loads(opened(hooks, json.dumps(data["output"]), Place("output", run)))
+    return json.dumps(event)
 
 
 def _others(function: Function[Any], claimed: Claimed) -> list[Event[Any]]:
@@ -180,7 +232,10 @@ def _others(function: Function[Any], claimed: Claimed) -> list[Event[Any]]:
 
 
 def _event(function: Function[Any], text: str) -> Event[Any]:
-    event = from_text(text)
+    hooks = function.hooks
+    if hooks is not None and codec.TAG in text:
+        text = _opened_end(hooks, text)
+    event = from_text(text, lambda data, id_, name: opened(hooks, data, Place("event", id_, name)))
     model = _model(function.handler)
     if model is None:
         return event

@@ -77,12 +77,12 @@ def apply(
         case Again(step, attempt, deaths, delay_ms, error):
             after = lane.next("d", step, attempt, deaths)
             note, tried = _retry_note(effect), held.attempt if step else attempt
-            wait = Wait(delay_ms, 0, tried, _exc_info(error), note)
+            wait = Wait(delay_ms, 0, tried, exc_info(error), note)
             call = delay(held, lane, after, written(done), wait)
         case Fail(error):
             after = lane.next("e", lane.step)
             note = '{"t":"end","status":"failed"}'
-            end = End("failed", error, keep.failed_s, _exc_info(error), note, _how(error))
+            end = End("failed", error, keep.failed_s, exc_info(error), note, _how(error))
             call = finish(held, lane, written(done), end)
         case _:
             raise AssertionError(f"no script carries out {effect!r}")
@@ -114,14 +114,19 @@ def _how(error: str) -> str:
     """Return what the event of a failed run tells of the failure."""
     described: dict[str, Any] = json.loads(error)
     facts = {
-        "error": {part: described[part] for part in ("name", "message", "traceback")},
+        "error": {
+            part: described[part]
+            for part in ("name", "message", "traceback", "sealed")
+            if part in described
+        },
         "step": described.get("step", ""),
         "attempt": described.get("attempt", 0),
     }
     return json.dumps(facts)[1:-1]
 
 
-def _exc_info(error: str) -> str:
+def exc_info(error: str) -> str:
+    """Return an error, as a lane keeps it, in the form in which RQ shows why a job failed."""
     described: dict[str, Any] = json.loads(error)
     return str(described["traceback"]) or f"{described['name']}: {described['message']}"
 

@@ -14,6 +14,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Final, Protocol
 
 from qflow import crashpoints
+from qflow.core.middleware import Around
 from qflow.core.outcome import Answer, Effect, Execute, Raised, Returned, Store
 from qflow.core.replay import Effects, inside_step
 from qflow.engine.clock import Clock
@@ -45,10 +46,15 @@ class Engine:
         self.threads = Threads()
 
 
+Surround = Callable[[Execute], Around]
+"""What middleware puts around an execution of a step."""
+
+
 class Line:
     """One claimed run driven on a thread: a sync handler."""
 
     def __init__(self, engine: Engine, session: Session) -> None:
+        self.around: Surround | None = None
         self._engine = engine
         self._session = session
         self._lock = threading.Lock()
@@ -68,7 +74,11 @@ class Line:
                 effect = effects.send(answer)
                 answer = None
                 if isinstance(effect, Execute):
-                    answer = self._execute(effect)
+                    around = self.around
+                    if around is None:
+                        answer = self._execute(effect)
+                    else:
+                        answer = self._execute_within(around(effect), effect)
                 elif isinstance(effect, Store):
                     self._session.keep(effect.done)
                 else:
@@ -136,6 +146,19 @@ class Line:
         crashpoints.reach("step.after")
         return Returned(value, started, self._engine.clock.now_ms())
 
+    def _execute_within(self, around: Around, effect: Execute) -> Answer:
+        answer: Answer = None
+        try:
+            with around:
+                answer = self._execute(effect)
+                if isinstance(answer, Raised):
+                    raise answer.error
+        except Suspend:
+            raise
+        except BaseException as error:  # noqa: BLE001  # the step's own, or a middleware's
+            return _raised(error, answer, self._engine)
+        return answer
+
     def _await_on_loop(self, effect: Execute, awaitable: Any) -> Any:
         async def bounded() -> Any:
             inside_step.set(effect.step)
@@ -153,6 +176,7 @@ class AsyncLine:
     """One claimed run driven on the event loop: an async handler."""
 
     def __init__(self, engine: Engine, session: Session) -> None:
+        self.around: Surround | None = None
         self._engine = engine
         self._session = session
         self._turn = asyncio.Lock()  # one step of a run at a time
@@ -173,7 +197,11 @@ class AsyncLine:
                     return stop.value
                 answer = None
                 if isinstance(effect, Execute):
-                    answer = await _aexecute(self._engine, effect)
+                    around = self.around
+                    if around is None:
+                        answer = await _aexecute(self._engine, effect)
+                    else:
+                        answer = await _aexecute_within(around(effect), self._engine, effect)
                 elif isinstance(effect, Store):
                     self._session.keep(effect.done)
                 else:
@@ -209,6 +237,29 @@ class AsyncLine:
             session.cancel()
             self._task.cancel()
             self._task = None  # it is told once, and may take its time to end
+
+
+async def _aexecute_within(around: Around, engine: Engine, effect: Execute) -> Answer:
+    answer: Answer = None
+    try:
+        with around:
+            answer = await _aexecute(engine, effect)
+            if isinstance(answer, Raised):
+                raise answer.error
+    except Suspend:
+        raise
+    except asyncio.CancelledError as error:
+        if answer is None:
+            raise  # it is the task that is cancelled
+        return _raised(error, answer, engine)
+    except BaseException as error:  # noqa: BLE001  # the step's own, or a middleware's
+        return _raised(error, answer, engine)
+    return answer
+
+
+def _raised(error: BaseException, answer: Answer, engine: Engine) -> Raised:
+    now_ms = engine.clock.now_ms()
+    return Raised(error, now_ms if answer is None else answer.started_ms, now_ms)
 
 
 def _is_async(fn: Callable[..., Any]) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from qflow.core import codec
 from qflow.core.event import MAX_EVENT_BYTES, to_text
 from qflow.core.ids import ulid
+from qflow.core.sealed import sealed_by
 from qflow.engine.starting import terms_of
 from qflow.errors import QflowError
 from qflow.store import again, directory
@@ -18,6 +19,8 @@ from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import run as execute
 from qflow.store.stream import Keep, Start
+
+_OK: Final = '{"ok":'
 
 
 class Change(NamedTuple):
@@ -45,6 +48,7 @@ class Rerunner:
         function, event = self._redis.call("HMGET", self._keys.run(old), "fn", "event")
         if function is None:
             raise QflowError(f"run {old} is gone: its record has expired or was discarded")
+        self._check_open(old, kept)
         spec = self._specs.get(function.decode())
         if spec is None:
             raise _unpublished(old, function.decode())
@@ -66,6 +70,18 @@ class Rerunner:
         if reply == again.UNKNOWN:
             raise QflowError(f"run {old} is gone: its record has expired or was discarded")
         return run
+
+    def _check_open(self, old: str, kept: Sequence[Kept]) -> None:
+        """Refuse encrypted results: they are bound to their run, and no other could read them."""
+        if kept:
+            names = [each.step for each in kept]
+            texts = self._redis.call("HMGET", self._keys.steps(old), *names)
+            for name, text in zip(names, texts, strict=True):
+                if text and (by := sealed_by(text[len(_OK) : -1].decode("utf-8", "replace"))):
+                    raise QflowError(
+                        f"the result of step {name!r} was encoded by {by!r} for run {old} only and "
+                        "cannot be kept: run it again from its beginning, without --from"
+                    )
 
 
 def _with_data(event: str, data: Mapping[str, Any]) -> str:

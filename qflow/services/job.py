@@ -8,7 +8,6 @@ it reads no payload.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import threading
 from contextlib import suppress
@@ -19,6 +18,7 @@ from qflow import config
 from qflow.core.function import Function
 from qflow.core.outcome import Effect
 from qflow.engine.advance import doomed, prepare, run_async, run_sync
+from qflow.engine.apply import exc_info
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
 from qflow.engine.drive import AsyncLine, Engine, Line
@@ -102,7 +102,7 @@ def _execute(
     effect = _enter(engine, _function(engine, session, path), taken, session)
     failed = session.failed_job
     if failed is not None and failed[0] == first:
-        raise JobFailed(json.loads(failed[1])["traceback"])
+        raise JobFailed(exc_info(failed[1]))
     return type(effect).__name__.lower() if effect is not None else "handed on"
 
 

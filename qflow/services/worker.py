@@ -167,13 +167,14 @@ class Worker:
         call = lease.beat(
             self._keys, who, self._options.lease_ms, self._options.wip_ttl_s, pulse, first=first
         )
+        asked_s = time.monotonic()
         now_ms, *held = run(self._redis, call)
         emit("loop.ticked", loop="beat")
         if now_ms == -1:
             emit("worker.lapsed", worker=self.name)
             self._beat(first=True)
             return
-        self._engine.clock.set(now_ms)
+        self._engine.clock.set(now_ms, asked_s)
         self.slots.paused = set(pause.paused(self._redis, self._keys))
         runs = {run_id.decode() for run_id in held}
         self._release_orphans(runs)

@@ -158,11 +158,12 @@ class Keys(_Control, _OfRQ):
 
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, version, created, started, ended, output, error, attempt,
-        lane; flow (its limits), ahead (its priority, ms) and age (its place among those who wait); gates,
-        gate and gather until it starts, where that is later; merged, ts, first and taken where it was debounced; batched, bytes and `event:<n>`
-        where it is of a batch; watched, reason and request where something may end it, or did; origin,
-        again and edit where it was run again; `patch:<id>` where it took the new path at a change of its
-        code. Written by start, claim and the transitions; expires by retention once ended."""
+        lane; flow (its limits), ahead (its priority, ms) and age (its place among those who wait);
+        gates, gate and gather until it starts, where that is later; merged, ts, first and taken
+        where it was debounced; batched, bytes and `event:<n>` where it is of a batch; watched,
+        reason and request where something may end it, or did; origin, again and edit where it was
+        run again; `patch:<id>` where it took the new path at a change of its code. Written by
+        start, claim and the transitions; expires by retention once ended."""
         return f"{self.ns}:run:{run}"
 
     def steps(self, run: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from qflow.core.event import Event, encode_data
@@ -41,14 +41,19 @@ class Keep(NamedTuple):
     ended_s: int
 
 
-def append(redis: Redis, keys: Keys, events: Sequence[Event[Any]]) -> list[str]:
+def append(
+    redis: Redis,
+    keys: Keys,
+    events: Sequence[Event[Any]],
+    encode: Callable[[Event[Any]], str] = encode_data,
+) -> list[str]:
     """Append events (ids and times filled in) to the stream; return their ids.
 
     All are encoded before the first is sent, so a bad one leaves nothing half-sent.
     """
     commands = [
         (
-            "XADD", keys.events, "*", "name", event.name, "data", encode_data(event),
+            "XADD", keys.events, "*", "name", event.name, "data", encode(event),
             "id", event.id, "ts", event.ts, *(("v", event.v) if event.v else ()),
         )
         for event in events

@@ -11,9 +11,6 @@ from qflow.errors import ConfigError
 if TYPE_CHECKING:
     import redis
 
-_URL: Final = re.compile(
-    r"(?P<scheme>[a-z+]+)://(?:(?P<credentials>[^/]*)@)?(?P<address>[^/?]*)(?P<path>/[^?]*)?(?:\?(?P<query>.*))?"
-)
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel")
 
 
@@ -115,28 +112,30 @@ class Target(NamedTuple):
 
 def parse(url: str) -> Target:
     """Read a Redis URL; raise ConfigError naming what is wrong with it."""
-    shown = re.sub(r"//[^@/]*@", "//…@", url)
-    parts = _URL.fullmatch(url)
-    scheme = parts["scheme"] if parts else ""
-    if parts is None or scheme not in _SCHEMES:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _SCHEMES:
         raise ConfigError(
-            f"Redis URL {shown!r}: unknown scheme; use redis://, rediss://, unix:// or redis+sentinel://"
+            f"Redis URL {_shown(url)!r}: unknown scheme; "
+            "use redis://, rediss://, unix:// or redis+sentinel://"
         )
-    query = dict(item.partition("=")[::2] for item in (parts["query"] or "").split("&"))
-    username, _, password = (parts["credentials"] or "").partition(":")
-    path = parts["path"] or ""
+    credentials, at, _ = rest.partition("/")[0].rpartition("@")
+    place, _, query_text = rest[len(credentials + at) :].partition("?")
+    address, slash, path = place.partition("/")
+    path = slash + path
+    query = dict(item.partition("=")[::2] for item in query_text.split("&"))
+    username, _, password = credentials.partition(":")
     segments = [segment for segment in path.split("/") if segment]
     service = segments.pop(0) if scheme == "redis+sentinel" and segments else ""
     if scheme == "redis+sentinel" and not service:
         raise ConfigError(
-            f"Redis URL {shown!r}: name the service, as in redis+sentinel://host:26379/mymaster"
+            f"Redis URL {_shown(url)!r}: name the service, as in redis+sentinel://host:26379/mymaster"
         )
     db_text = query.get("db") or ("" if scheme == "unix" else "".join(segments[:1])) or "0"
     if not db_text.isdigit():
-        raise ConfigError(f"Redis URL {shown!r}: {db_text!r} is no database number")
+        raise ConfigError(f"Redis URL {_shown(url)!r}: {db_text!r} is no database number")
     return Target(
         scheme=scheme,
-        hosts=() if scheme == "unix" else _hosts(shown, parts["address"], service),
+        hosts=() if scheme == "unix" else _hosts(url, address, service),
         path=_unquoted(path) if scheme == "unix" else "",
         username=_unquoted(username),
         password=_unquoted(password),
@@ -161,6 +160,10 @@ def from_client(client: redis.Redis) -> str:
     return f"{scheme}://{credentials}{made_with.get('host', '127.0.0.1')}:{made_with.get('port', 6379)}/{db}"
 
 
+def _shown(url: str) -> str:
+    return re.sub(r"//[^@/]*@", "//…@", url)
+
+
 def _unquoted(text: str) -> str:
     if "%" not in text:
         return text
@@ -169,7 +172,7 @@ def _unquoted(text: str) -> str:
     return unquote(text)
 
 
-def _hosts(shown: str, address: str, service: str) -> tuple[tuple[str, int], ...]:
+def _hosts(url: str, address: str, service: str) -> tuple[tuple[str, int], ...]:
     default = 26379 if service else 6379
     hosts = []
     for item in address.split(","):
@@ -177,6 +180,6 @@ def _hosts(shown: str, address: str, service: str) -> tuple[tuple[str, int], ...
         if not separator or item.endswith("]"):
             host, port = item, ""
         if port and not (port.isdigit() and 0 < int(port) < 65536):
-            raise ConfigError(f"Redis URL {shown!r}: {port!r} is no port")
+            raise ConfigError(f"Redis URL {_shown(url)!r}: {port!r} is no port")
         hosts.append((host.strip("[]") or "127.0.0.1", int(port or default)))
     return tuple(hosts)

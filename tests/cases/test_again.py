@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from base64 import b64encode
 from typing import Any
 
 import pytest
 from cases.world import FAST, World
 
-from qflow import Event, SyncStep
+import qflow
+from qflow import Event, QflowError, SyncStep
+from qflow.encryption import Encryption
 from qflow.engine.rerunning import Change, Rerunner
 from qflow.read.finished import before
 from qflow.read.nearest import NotFound
@@ -139,3 +142,20 @@ def test_a_sleep_is_skipped_and_a_retry_made_now(world: World) -> None:
     world.until_status(run, "waiting")
     assert script.run(world.redis, again.hasten(world.keys, run, "retry", "")) == [1, b"again"]
     assert world.ended(event, "f").output == "done"
+
+
+def test_encrypted_results_cannot_be_kept(world: World) -> None:
+    keys = [b64encode(bytes(32)).decode()]
+    app = qflow.App(
+        "vault", redis_url=world.url, namespace=world.keys.ns, middleware=[Encryption(keys)]
+    )
+
+    @app.function("f", trigger="go", retries=0)
+    def f(step: SyncStep) -> int:
+        return step.run("a", int) + step.run("b", int, "x")
+
+    world.worker(app)
+    failed = world.ended(app.send(Event("go")), "f")
+    with pytest.raises(QflowError, match="result of step 'a' was encoded by .* without --from"):
+        rerun(world, failed.id, step="b")
+    assert rerun(world, failed.id).status == "failed"

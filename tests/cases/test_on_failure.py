@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from cases.world import FAST, World
 
 import qflow
 from qflow import Event, NonRetriableError, Run, Step, SyncStep
+from qflow.encryption import Encryption
 from qflow.errors import DefinitionError
 
 
@@ -163,3 +165,30 @@ def test_a_function_is_no_handler(world: World) -> None:
 def test_unknown_arguments_are_named(world: World) -> None:
     with pytest.raises(DefinitionError, match="function 'f'.*no argument 'on_fail'.*on_failure"):
         world.app.function("f", trigger="go", on_fail=explode)  # type: ignore[call-arg]
+
+
+def test_with_encryption_the_handler_reads_everything(world: World) -> None:
+    keys = [b64encode(bytes(32)).decode()]
+    app = qflow.App(
+        "vault",
+        redis_url=world.url,
+        namespace=world.keys.ns,
+        middleware=[Encryption(keys)],
+    )
+    seen: list[Any] = []
+    app.function("pay", trigger="go", retries=0, on_failure=lambda event: seen.append(event.data))(
+        lambda step: step.run("charge", explode)
+    )
+    app.function("watch", trigger="qflow/function.finished")(
+        lambda event: seen.append(event.data["error"])
+    )
+    world.worker(app)
+    failed = world.ended(app.send(Event("go", {"card": "4111"})), "pay")
+    assert world.ended(f"{failed.id}:failed", "pay-failure").status == "completed"
+    assert world.ended(f"{failed.id}:finished", "watch").status == "completed"
+    data = next(each for each in seen if "run_id" in each)
+    assert data["event"]["data"] == {"card": "4111"}
+    assert (data["error"]["name"], data["error"]["message"]) == ("ValueError", "boom")
+    (entry,) = world.redis.call("XRANGE", world.keys.events, "-", "+", "COUNT", 1)
+    stream = b" ".join(part for _, flat in [entry] for part in flat)
+    assert b"4111" not in stream

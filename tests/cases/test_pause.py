@@ -97,3 +97,14 @@ def test_the_rescuer_finishes_a_resume_that_was_broken_off(world: World) -> None
     world.run_of(event, "f")
     world.redis.call("HSET", world.keys.paused, "f", pause.RESUMING)
     assert world.ended(event, "f").output == "done"
+
+
+def test_a_skipped_run_does_not_use_up_its_idempotency_value(world: World) -> None:
+    world.app.function("f", trigger="go", idempotency="event.data.n")(lambda: "done")
+    world.worker()
+    set_paused(world, "f", "skip")
+    assert world.outcome("f", "go", {"n": 1}).status == "skipped"
+    pause.unpause(world.redis, world.keys, "f")
+    assert world.outcome("f", "go", {"n": 1}).output == "done"
+    assert world.run_of(world.send("go", {"n": 1}), "f")
+    assert world.counter("duplicates") == 1

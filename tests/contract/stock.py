@@ -38,7 +38,10 @@ def stock_worker(
         yield child
         if child.poll() is None:
             child.terminate()
-            child.wait(10)
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"rq worker goes on: {log.read_text()[-2000:]}") from None
     finally:
         kill(child)
 

@@ -112,3 +112,9 @@ def test_rich_values_come_back() -> None:
 def test_a_stranger_s_tag_is_data() -> None:
     text = to_text("id", "a", 1, "", '{"x":{"$qflow":"enum","c":"os:sep"}}')
     assert from_text(text).data == {"x": {"$qflow": "enum", "c": "os:sep"}}
+
+
+def test_an_id_that_cannot_be_sent() -> None:
+    with pytest.raises(EventError, match="id must be Unicode text"):
+        Event("a", id="\ud800")
+    assert Event("a", id="größe-\U0001f600").id

