@@ -16,6 +16,7 @@ from qflow.core import codec
 from qflow.core.control import Control, control_spec
 from qflow.core.durations import Duration, to_ms
 from qflow.core.event import MAX_EVENT_BYTES, Event, check_sendable, encode_data
+from qflow.core.flow import check_shared
 from qflow.core.function import Function, check_handler, check_id, failure_handler
 from qflow.core.ids import ulid
 from qflow.core.middleware import Hooks, Middleware, Place, check_middleware
@@ -175,6 +176,8 @@ class App:
                 raise DefinitionError(
                     f"{where} is defined already, by {place}; give this one its own id"
                 )
+            others = {name: each.control for name, each in self._functions.items()}
+            check_shared(function.control, others, where)
             self._functions[function.id] = function
 
     def _connection(self) -> tuple[Redis, Keys]:

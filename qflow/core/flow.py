@@ -1,29 +1,24 @@
 """Flow control as a function declares it: how many of its runs start and execute, when and in what order.
 
 Each value checks itself; `flow_spec` checks what they mean together and returns what a worker
-publishes. What a key is for an event is decided here too (`key_of`); who is let through is decided
-in Redis, in the order that `engine.admit` lists.
+publishes. What a key is for an event, `core.flow_keys` decides; who is let through is decided in Redis, in
+the order that `engine.admit` lists.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import Any, Final, Literal, TypedDict, get_args
 
 from qflow.core.durations import Duration, from_ms, to_ms
-from qflow.errors import DefinitionError, QflowError
+from qflow.errors import DefinitionError
 
 MAX_LIMITS: Final = 2
 MAX_STARTS: Final = 100_000
 MAX_BATCH: Final = 1_000
 MAX_BATCH_BYTES: Final = 10 * 1024 * 1024
 MAX_PRIORITY_S: Final = 600
-EVERYTHING: Final = "*"
-"""The text of a key where there is none, or no value of it: all such events are one."""
 
 Scope = Literal["function", "app"]
 Per = Literal["step", "run"]
@@ -31,7 +26,6 @@ Mode = Literal["skip", "cancel"]
 
 _DAY_MS: Final = 86_400_000
 _WEEK_MS: Final = 7 * _DAY_MS
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_.@:+-]{1,64}")
 _APART_FROM_BATCH: Final = {
     "debounce": "the batch's time-out already gathers events",
     "singleton": "a batch is made of many events, one of which would decide for all",
@@ -243,67 +237,18 @@ def flow_spec(given: Mapping[str, Any], function: str, app: str, where: str) -> 
     return spec
 
 
-def key_of(source: str | None, bindings: Mapping[str, Any], now_ms: int) -> str | None:
-    """Return the text by which a key's value is known, None where there is no value.
-
-    Null, false and "" are no value, and neither is a key that cannot be evaluated for this event. Values
-    that are not short and plain are known by a digest.
-    """
-    if source is None:
-        return EVERYTHING
-    from qflow.core import expression  # a process without keys never loads it
-
-    try:
-        value = expression.compile(source).value(bindings, now_ms)
-    except QflowError:
-        return None
-    return text_of(value)
-
-
-def holds(when: str, bindings: Mapping[str, Any], now_ms: int) -> bool:
-    """Return whether a condition holds; one that cannot be evaluated for this event does not."""
-    from qflow.core import expression  # a process without conditions never loads it
-
-    try:
-        return expression.compile(when).truthy(bindings, now_ms)
-    except QflowError:
-        return False
-
-
-def text_of(value: Any) -> str | None:
-    """Return the text by which a value of a key is known, the same for equal ones; None for no value."""
-    if value is None or value is False or value == "":
-        return None
-    if value is True:
-        return "true"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-    if _PLAIN.fullmatch(text):
-        return text
-    from hashlib import sha1  # loads OpenSSL: few keys are so odd
-
-    return "#" + sha1(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def priority_ms(source: str | int | None, bindings: Mapping[str, Any], now_ms: int) -> int:
-    """Return how far ahead of its time a run is queued, at most 600 s either way.
-
-    An expression that gives no number gives 0.
-    """
-    value: Any = source
-    if isinstance(source, str):
-        from qflow.core import expression  # a process without priorities never loads it
-
-        try:
-            value = expression.compile(source).value(bindings, now_ms)
-        except QflowError:
-            return 0
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return 0
-    if isnan(value):
-        return 0
-    return round(max(-MAX_PRIORITY_S, min(MAX_PRIORITY_S, value)) * 1000)
+def check_shared(
+    mine: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]], where: str
+) -> None:
+    """Raise DefinitionError where a function gives a shared limit another number than another one does."""
+    for limit in mine.get("concurrency", ()):
+        for name, other in others.items():
+            for known in other.get("concurrency", ()):
+                if known["id"] == limit["id"] and known["limit"] != limit["limit"]:
+                    raise DefinitionError(
+                        f"{where} limits key {limit['key']!r} of the app to {limit['limit']}, but "
+                        f"function {name!r} to {known['limit']}; give both the same number"
+                    )
 
 
 def _limits(value: Any, function: str, app: str, where: str) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from qflow.core.durations import to_ms
-from qflow.core.flow import EVERYTHING, MAX_BATCH_BYTES, holds, key_of, priority_ms
+from qflow.core.flow import MAX_BATCH_BYTES
+from qflow.core.flow_keys import EVERYTHING, holds, key_of, priority_ms
 
 Spec = Mapping[str, Any]
 Gate = list[Any]

@@ -251,3 +251,14 @@ def test_a_dropped_limit_serves_who_waits(world: World) -> None:
 def test_senseless_limits_are_refused(world: World, given: Any, problem: str) -> None:
     with pytest.raises(DefinitionError, match=problem):
         world.app.function("work", trigger="go", concurrency=given)(lambda: None)
+
+
+def test_functions_that_share_a_limit_agree_on_it(world: World) -> None:
+    for name, limit in (("one", 1), ("two", 2)):
+        shared = Concurrency(limit, key="event.data.tenant", scope="app")
+        define = world.app.function(name, trigger="go", concurrency=shared)
+        if name == "one":
+            define(lambda: None)
+            continue
+        with pytest.raises(DefinitionError, match="but function 'one' to 1; give both the same"):
+            define(lambda: None)

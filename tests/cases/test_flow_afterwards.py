@@ -73,7 +73,7 @@ def test_a_run_is_started_directly_and_again(world: World, kind: str) -> None:
     nothing_is_left(world)
 
 
-@pytest.mark.parametrize("kind", ["concurrency", "throttle", "batch", "all"])
+@pytest.mark.parametrize("kind", ["concurrency", "throttle", "batch", "behind", "all"])
 def test_a_pause_holds_back_who_has_passed(world: World, kind: str) -> None:
     define(world, KINDS[kind])
     world.publish()

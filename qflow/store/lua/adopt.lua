@@ -27,6 +27,8 @@ if not repeated and not (current and (state == 'q' or state == 'd')) then
   return {}
 end
 if not repeated and is_paused(ns, known[2]) then
+  redis.call('ZREM', scheduled_key, id)
+  redis.call('HDEL', run_key, 'due', 'gates', 'gate')
   hold_run(ns, 'rq', run, id, known)
   return {}
 end

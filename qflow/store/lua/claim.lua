@@ -65,6 +65,10 @@ local function take(id)
   end
   if pausing and is_paused(ns, known[2]) then
     held = held + 1
+    if state == 'd' then
+      redis.call('ZREM', scheduled_key, id)
+      redis.call('HDEL', run_key, 'due', 'gates', 'gate')
+    end
     return hold_run(ns, rq, run, id, known)
   end
   if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect() then

@@ -37,7 +37,7 @@ while moved < limit and offset < 10000 do
       redis.call('ZREM', scheduled_key, id)
       local lane_token = string.match(known[1] or '', '^d|(%d+)|')
       if lane_token == job_token then
-        if known[7] then
+        if known[7] and lane_token == '1' then
           fire_run(ns, rq, run, scheduled_key, ttl, keep_s)
         else
           local ahead = known[6]

@@ -11,7 +11,7 @@ local ns, rq, run, worker, expected, next, closed_id, opened_id, step, result, t
   description, timeout, ttl, front = unpack(ARGV)
 -- include: fence
 local refused = refuse(run_key, ns, expected, next)
-if refused then return refused end
+if refused then return refused == 'b' .. string.sub(next, 2) and 2 or refused end
 -- include: clock
 -- include: jobs
 -- include: commit

@@ -18,8 +18,8 @@ local function make_run(ns, rq, fn, run, version, app, event_id, event, data, tt
   local age = (since or now_ms) - ahead
   local state = 'q'
   if not why then
-    if paused == 'hold' then state = 'h'
-    elseif (verdict and verdict.due) or ahead < 0 then state = 'd'
+    if (verdict and verdict.due) or ahead < 0 then state = 'd'
+    elseif paused == 'hold' then state = 'h'
     elseif flow and not take_slots(ns, run, flow, age) then state = 'b' end
   end
   redis.call('ZADD', ns .. ':runs', now_ms, run)
