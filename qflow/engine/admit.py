@@ -14,6 +14,7 @@ from typing import Any, Final
 from qflow.core.durations import to_ms
 from qflow.core.flow import MAX_BATCH_BYTES
 from qflow.core.flow_keys import EVERYTHING, holds, key_of, priority_ms
+from qflow.store.gate import Pace
 
 Spec = Mapping[str, Any]
 Gate = list[Any]
@@ -66,6 +67,12 @@ ORDER: Final[tuple[Callable[[Spec, Mapping[str, Any], int], Gate | None], ...]] 
     singleton,
 )
 NAMES: Final = tuple(gate.__name__ for gate in ORDER)
+
+
+def pace_of(spec: Spec) -> Pace:
+    """Return the numbers of a published function's throttle."""
+    given = spec.get("throttle")
+    return Pace(given["limit"], _ms(given["per"]), given["burst"]) if given else Pace()
 
 
 def is_limited(spec: Spec) -> bool:

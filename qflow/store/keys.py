@@ -223,7 +223,8 @@ class Keys(_Control, _OfRQ):
         return f"{self.ns}:rate:{function}:{key}"
 
     def throttle(self, function: str, key: str) -> str:
-        """String. When the next run would start at an even pace (µs). Expires soon after that."""
+        """String. When the next run would start at an even pace (µs); `key` begins with the numbers of the
+        throttle. Expires soon after that."""
         return f"{self.ns}:throttle:{function}:{key}"
 
     def single(self, function: str, key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from cases.world import World
 
 from qflow import Throttle
@@ -42,3 +43,36 @@ def test_keys_do_not_wait_for_each_other(world: World) -> None:
     assert held.status == "queued"
     assert [note["why"] for note in held.told("held")] == ["throttled"]
     assert abs(int(held.fields["due"]) - int(held.fields["created"]) - 3_600_000) < 5_000
+
+
+@pytest.mark.parametrize("throttle", [Throttle(100, per="1s"), None])
+def test_a_deploy_applies_to_who_waits(world: World, throttle: Throttle | None) -> None:
+    world.app.function("work", trigger="go", throttle=Throttle(1, per="1h"))(lambda: None)
+    world.publish()
+    sent = [world.send("go") for _ in range(10)]
+    for event in sent:
+        world.run_of(event, "work")
+    other = world.make_app("tests")
+    other.function("work", trigger="go", throttle=throttle)(lambda: None)
+    world.worker(other)
+    began = starts(world, sent)
+    if throttle:
+        assert began[-1] - began[1] >= 75
+
+
+def test_a_slower_throttle_applies_to_who_waits(world: World) -> None:
+    world.app.function("work", trigger="go", throttle=Throttle(1, per="2s"))(lambda: None)
+    world.publish()
+    runs = [world.run_of(world.send("go"), "work") for _ in range(4)]
+    other = world.make_app("tests")
+    other.function("work", trigger="go", throttle=Throttle(1, per="1h"))(lambda: None)
+    world.publish(other)
+    due = world.keys.scheduled
+
+    def respaced() -> bool:
+        flat = world.redis.call("ZRANGE", due, 0, -1, "WITHSCORES")
+        return len(flat) >= 4 and float(flat[-1]) - float(flat[-3]) > 3000
+
+    world.until(respaced, "the runs to wait an hour each")
+    order = [raw.decode()[:26] for raw in world.redis.call("ZRANGE", due, 0, -1)]
+    assert order == [run for run in runs if run in order]

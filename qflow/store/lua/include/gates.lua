@@ -15,7 +15,9 @@ function GATES.rate_limit(start, gate)
 end
 function GATES.throttle(start, gate)
   local _, key, most, per_ms, burst = unpack(gate)
-  local next_key, space_us = start.ns .. ':throttle:' .. start.fn .. ':' .. key, math.ceil(per_ms * 1000 / most)
+  -- numbers that a deploy changes begin a pace of their own; respace.lua takes along who waits
+  local pace = most .. '-' .. per_ms .. '-' .. burst .. ':' .. key
+  local next_key, space_us = start.ns .. ':throttle:' .. start.fn .. ':' .. pace, math.ceil(per_ms * 1000 / most)
   local next_us = math.max(tonumber(redis.call('GET', next_key) or 0), now_ms * 1000)
   local due = math.ceil((next_us - (burst - 1) * space_us) / 1000)
   next_us = next_us + space_us
