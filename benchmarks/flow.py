@@ -93,7 +93,15 @@ class Bench:
         """The handler returns: its slots go to whoever waits."""
         fields, lane = claimed.fields, claimed.lane
         held = Held(
-            self.keys, claimed.run, "work", 0, 500, 90, fields["created"], fields.get("flow", "")
+            self.keys,
+            claimed.run,
+            "work",
+            0,
+            500,
+            90,
+            fields["created"],
+            True,
+            fields.get("flow", ""),
         )
         record = lane.next("e", "").record
         script.run(

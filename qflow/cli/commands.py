@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "router": "Turn events into runs.",
     "scheduler": "Wake sleeps and retries, fire cron schedules, rescue dead workers' runs.",
     "send": "Send an event.",
+    "signal": "Give a signal to the step that waits for it.",
+    "approvals": "List, approve and reject what runs wait for a person to decide.",
     "run": "Start one function and follow its steps until it ends.",
     "runs": "List, show, follow and control runs.",
     "functions": "List, show, explain, pause and resume published functions.",

@@ -35,14 +35,18 @@ def retry_now(settings: Settings, run_id: str) -> None:
 def _hasten(settings: Settings, run_id: str, what: Literal["sleep", "retry"], step: str) -> str:
     redis, keys = connect(settings)
     run = runs.find(redis, keys, run_id)
-    outcome, *facts = script.run(redis, again.hasten(keys, run, what, step))
+    ttl_s = settings.kept_s[0]
+    outcome, *facts = script.run(redis, again.hasten(keys, run, what, step, ttl_s))
     words = [fact.decode() for fact in facts]
     if outcome == -1:
         raise QflowError(f"run {run} does not wait for a time: it is {words[0]}")
-    name = f"step {words[-1]!r}" if words[-1] else "the handler"
     if outcome == 0:
-        raise QflowError(f"run {run} {_WORDS.get(words[0], 'waits for')} {name}")
-    return f"run {run} goes on with {name}"
+        raise QflowError(f"run {run} {_WORDS.get(words[0], 'waits for')} {_name(words[1])}")
+    return f"run {run} goes on with {', '.join(map(_name, words))}"
+
+
+def _name(step: str) -> str:
+    return f"step {step!r}" if step else "the handler"
 
 
 @click.command("discard")

@@ -39,6 +39,11 @@ def read_object(given: str, option: str) -> dict[str, Any]:
     return value
 
 
+def read_json(given: str) -> Any:
+    """Return the value that `--data` stands for; UsageError where it cannot be read."""
+    return read_value(given, "--data")[0]
+
+
 def read_value(given: str, option: str) -> tuple[Any, str]:
     """Return any value that `option` stands for, and how to name the place that it came from."""
     text, place = _text(given, option)

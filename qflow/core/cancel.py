@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from qflow.core.durations import Duration, to_ms
 from qflow.core.trigger import EventTrigger
+from qflow.core.waits import CONDITION
 from qflow.errors import DefinitionError
 
 MAX_RULES: Final = 5
-CONDITION: Final = ("event", "async")
-"""What a condition of a rule is about: the run's own event and the later one."""
 _PATH: Final = re.compile(r"(?:id|name|v|ts|data(?:\.[A-Za-z_]\w*)+)", re.ASCII)
 
 

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import hiredis
 
-from qflow.core.cancel import CONDITION, rule_key
+from qflow.core.cancel import rule_key
 from qflow.core.event import as_mapping
 from qflow.core.trigger import names_matching
+from qflow.core.waits import CONDITION
 from qflow.engine.intake import Accepted
 from qflow.errors import ExpressionError
 from qflow.store import ending

@@ -11,7 +11,7 @@ from qflow.core import codec
 from qflow.core.event import MAX_EVENT_BYTES, to_text
 from qflow.core.ids import ulid
 from qflow.core.sealed import sealed_by
-from qflow.engine.starting import terms_of
+from qflow.engine.starting import terms_text
 from qflow.errors import QflowError
 from qflow.store import again, directory
 from qflow.store.again import Anew, Kept
@@ -56,12 +56,9 @@ class Rerunner:
         changed = "" if change.data is None else _with_data(text, change.data)
         seconds, micros = self._redis.call("TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        found = terms_of(spec, changed or text, now_ms)
-        terms = {name: value for name, value in found.items() if value}
         run = ulid(now_ms, os.urandom(10))
-        start = Start(
-            spec["id"], run, spec["version"], spec["app"], json.dumps(terms) if terms else ""
-        )
+        terms = terms_text(spec, changed or text, now_ms)
+        start = Start(spec["id"], run, spec["version"], spec["app"], terms)
         edit = json.dumps({"step": change.step, "data": change.input}) if change.step else ""
         call = again.again(self._keys, Anew(old, start, changed, edit), self._keep, kept)
         reply = execute(self._redis, call)

@@ -13,15 +13,17 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import hiredis
 
 from qflow import crashpoints
-from qflow.core.outcome import Again, Done, Effect, Fail, Open
-from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone
+from qflow.core.outcome import Again, Done, Effect, Fail, Open, Send, Store
+from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone, written
 from qflow.errors import Fenced, Suspend
-from qflow.store.run import CANCELLED, NO_TIMEOUT, YIELDED, Held, Lane, Standing, mark
+from qflow.store.open import Opening, Suspension, fork
+from qflow.store.run import CANCELLED, NO_TIMEOUT, NOTHING, YIELDED, Held, Lane, Standing, mark
 from qflow.store.script import Call
 from qflow.telemetry import detailed, emit
 
@@ -33,9 +35,23 @@ class Terms(NamedTuple):
     """What a session is told by its worker."""
 
     keep: Retention
-    yields: Callable[[float], bool]
+    yields: Callable[[float, str], bool]
     draining: Callable[[], bool]
     follow: Callable[[], Call | None]
+
+
+class Notes:
+    """What passes between a handler and whoever holds its run, for as long as it is in memory.
+
+    `marks` are the patches at which it took the new path, to be written ahead of what it commits next;
+    `cancelled` tells it that its run was.
+    """
+
+    __slots__ = ("cancelled", "marks")
+
+    def __init__(self) -> None:
+        self.marks: deque[str] = deque()
+        self.cancelled = False
 
 
 class Session:
@@ -46,8 +62,9 @@ class Session:
     """
 
     __slots__ = (
-        "_done", "_following", "_lane", "_marks", "_standing", "_terms", "cancelled", "closed", "failed_job",
-        "fenced", "followed", "held", "started", "stepped", "waiting_since",
+        "_before", "_done", "_following", "_forking", "_lane", "_standing", "_terms", "closed",
+        "failed_job", "fenced", "followed", "heard", "held", "lost", "notes", "started", "stepped",
+        "waiting_since",
     )  # fmt: skip
 
     def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
@@ -56,13 +73,16 @@ class Session:
         self._standing = Standing(lane.record)
         self._terms = terms
         self._done: Done | None = None
+        self._before: tuple[Done | None, Lane] = None, lane
+        self.heard: list[bytes] = []
         self._following = False
-        self._marks: deque[str] = deque()
+        self._forking = False
+        self.notes = Notes()
         self.started = time.monotonic()
         self.waiting_since = 0.0
         self.closed = False
         self.fenced = False
-        self.cancelled = False
+        self.lost = False
         self.stepped = False
         self.failed_job: tuple[int, str] | None = None
         self.followed: Any = None
@@ -84,21 +104,29 @@ class Session:
         """
         if self.closed:
             raise Fenced if self.fenced else Suspend
+        self._forking = False
         if isinstance(effect, Open):
-            if self._terms.draining() or self._terms.yields(self.started):
+            if self._terms.draining() or self._terms.yields(self.started, self.held.function):
                 return self._give_back(effect)
             if self._done is None:
                 return self._enter(effect)
+        elif isinstance(effect, Store):
+            self.keep(effect.done)
+            return []
+        elif isinstance(effect, Send):
+            self.stepped = True
+            tell_step(self.held, effect.done)
         elif isinstance(effect, (Again, Fail)):
             self.failed_job = self._lane.token, effect.error
             if isinstance(effect, Again) and effect.step:
                 took_ms = effect.ended_ms - effect.started_ms
-                self._tell(
-                    effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error)
-                )
+                tried, error = effect.attempt - 1, first_line(effect.error)
+                tell_attempt(self.held, effect.step, tried, "retry", took_ms, error)
         calls = self._write(self._applied(effect))
         if isinstance(effect, Open):
             self._standing.timeout_s = -(-effect.timeout_ms // 1000) or NO_TIMEOUT
+        elif isinstance(effect, Send):
+            self._standing.opened = True  # send.lua opens the job that goes on
         return calls
 
     def keep(self, done: Done) -> None:
@@ -110,19 +138,18 @@ class Session:
         self._done = done
         self.stepped = True
         self.waiting_since = time.monotonic()
-        took_ms = done.ended_ms - done.started_ms
-        if not done.ok:
-            self._tell(done.step, done.attempt, "failed", took_ms, first_line(done.text))
-        elif detailed():
-            self._tell(done.step, done.attempt, "ok", took_ms, "")
+        if not done.ok or detailed():
+            tell_step(self.held, done)
 
-    def mark(self, patch: str) -> None:
-        """Note that the run takes the new path at a patch, ahead of what it commits next."""
-        self._marks.append(patch)
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled."""
+        return self.notes.cancelled
 
     def _marked(self, calls: list[Call]) -> list[Call]:
-        while self._marks:
-            calls.insert(0, mark(self.held, self._lane.worker, self._marks.popleft()))
+        marks = self.notes.marks
+        while marks:
+            calls.insert(0, mark(self.held, self._lane.worker, marks.popleft()))
         return calls
 
     def _enter(self, effect: Open) -> list[Call]:
@@ -157,7 +184,15 @@ class Session:
         Raises Suspend where the run was let go of, Fenced where its lease had been lost.
         """
         own = replies[:-1] if self._following else replies
-        last = own[-1][0] if isinstance(own[-1], list) else own[-1]
+        self.heard = []
+        last = own[-1]
+        if self._forking and isinstance(last, list):  # it has something to look at first
+            self.heard = last
+            self.closed = False
+            self._done, self._lane = self._before
+            self._stand(opened=True)
+            return
+        last = last[0] if isinstance(last, list) else last
         if last == CANCELLED:
             self.cancel()
         if last == YIELDED:
@@ -189,7 +224,7 @@ class Session:
 
     def cancel(self) -> None:
         """Take note that the run was cancelled: nothing of it is written any more."""
-        self.closed = self.fenced = self.cancelled = True
+        self.closed = self.fenced = self.notes.cancelled = True
 
     def lose(self, problem: str) -> Suspend:
         """Give up a run whose commit cannot be made; return what unwinds its handler.
@@ -197,7 +232,7 @@ class Session:
         Whether it was made is unknown, and the handler must not take it for a failed step: the run
         stays in this worker's name until a beat finds it unattended and gives it back.
         """
-        self.closed = True
+        self.closed = self.lost = True
         emit("loop.failed", loop="commit", error=f"run {self.held.run}: {problem}")
         return Suspend()
 
@@ -206,6 +241,7 @@ class Session:
         if self.closed or not self.waiting_since:
             return []
         self.waiting_since = 0.0
+        self._forking = False
         done = self._done
         if done is None:
             return self._open()
@@ -217,31 +253,41 @@ class Session:
         """Return what puts the claimed job back untouched for `delay_ms`."""
         return self._write(postpone(self.held, self._lane, delay_ms, why))
 
-    def _tell(self, step: str, attempt: int, outcome: str, took_ms: int, error: str) -> None:
-        emit(
-            "step.ended",
-            function=self.held.function,
-            run=self.held.run,
-            step=step,
-            attempt=attempt,
-            outcome=outcome,
-            seconds=took_ms / 1000,
-            error=error,
+    def plan_fork(
+        self, state: Suspension, openings: Sequence[Opening], *, suspend: bool
+    ) -> list[Call]:
+        """Return what opens steps; with `suspend` the run is let go of until one is settled."""
+        if self.closed:
+            raise Fenced if self.fenced else Suspend
+        lane = self._lane
+        self._before = self._done, lane
+        self._forking = True
+        self.held = replace(self.held, plain=False)
+        if not suspend:
+            call = fork(self.held, (lane, lane), NOTHING, state, openings, self._terms.keep.ended_s)
+            return [*self._open(), call]
+        after = lane.next("w", "")
+        calls = caught_up(self.held, lane, self._standing)
+        kept = written(self._done)
+        calls.append(
+            fork(self.held, (lane, after), kept, state, openings, self._terms.keep.ended_s)
         )
+        looks_back = any("mark" in opening.spec for opening in openings)
+        return self._write(Applied(calls, after, True), follow=not looks_back)
 
-    def _write(self, applied: Applied) -> list[Call]:
+    def _write(self, applied: Applied, *, follow: bool = True) -> list[Call]:
         crashpoints.reach("commit.before")
-        calls = self._marked(applied.calls) if self._marks else applied.calls
+        calls = self._marked(applied.calls) if self.notes.marks else applied.calls
         self._done = None
         self._lane = applied.lane
         self._stand(opened=False)
         if applied.released:
             self.closed = True
             self.waiting_since = 0.0
-            follow = self._terms.follow()
-            if follow is not None:
+            following = self._terms.follow() if follow else None
+            if following is not None:
                 self._following = True
-                calls.append(follow)
+                calls.append(following)
         else:
             self.waiting_since = time.monotonic()
         return calls
@@ -253,6 +299,29 @@ class Session:
         standing.entered = ""
         standing.opened = opened
         standing.timeout_s = NO_TIMEOUT
+
+
+def tell_step(held: Held, done: Done) -> None:
+    """Tell telemetry of a step that has ended."""
+    took_ms = done.ended_ms - done.started_ms
+    error = "" if done.ok else first_line(done.text)
+    tell_attempt(held, done.step, done.attempt, "ok" if done.ok else "failed", took_ms, error)
+
+
+def tell_attempt(
+    held: Held, step: str, attempt: int, outcome: str, took_ms: int, error: str
+) -> None:
+    """Tell telemetry of one try of a step."""
+    emit(
+        "step.ended",
+        function=held.function,
+        run=held.run,
+        step=step,
+        attempt=attempt,
+        outcome=outcome,
+        seconds=took_ms / 1000,
+        error=error,
+    )
 
 
 def first_line(text: str) -> str:

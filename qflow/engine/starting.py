@@ -44,6 +44,15 @@ def terms_of(
     return terms
 
 
+def terms_text(spec: Mapping[str, Any], event: str, now_ms: int, *, gated: bool = False) -> str:
+    """Return `terms_of` as scripts take them: JSON, or "" for nothing; `gated`: with the gates it passes."""
+    terms = terms_of(spec, event, now_ms)
+    if gated and is_limited(spec):
+        terms["gates"] = gates(spec, as_mapping(event), now_ms)
+    kept = {name: value for name, value in terms.items() if value}
+    return json.dumps(kept) if kept else ""
+
+
 def _value(source: str, event: str, now_ms: int) -> str:
     """Return a digest of the idempotency value, "" where there is none: it was checked when the
     function was defined, and an event for which it gives an error is like one without."""

@@ -22,15 +22,16 @@ from qflow.engine.advance import LoggerFor
 from qflow.engine.apply import Retention
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
-from qflow.engine.drive import Engine
+from qflow.engine.execute import Engine
 from qflow.engine.session import Terms
 from qflow.errors import QflowError
 from qflow.services.loop import LoopThread
-from qflow.services.slots import Plan, Slots, received
+from qflow.services.places import Plan
+from qflow.services.slots import Slots, received
 from qflow.store import lease, pause
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
-from qflow.store.run import Claimed, Held, claim, claimed
+from qflow.store.run import Claimed, Held, claim, claimed, is_plain
 from qflow.store.script import Call, run, run_all
 from qflow.telemetry import emit
 
@@ -77,6 +78,7 @@ class Worker:
         self._draining = False
         self._stopped = threading.Event()
         self._orphans: set[str] = set()
+        self._paused: frozenset[str] = frozenset()
         terms = Terms(options.keep, self._yields, lambda: self._draining, self._follow)
         plan = Plan(functions, self._hold, terms, logger_for)
         self.slots = Slots(self._engine, options.slots, plan, self._loop.loop)
@@ -132,11 +134,14 @@ class Worker:
         options = self._options
         return Held(
             self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s,
-            fields.get("created", "0"), fields.get("flow", ""),
+            fields.get("created", "0"), is_plain(fields), fields.get("flow", ""),
         )  # fmt: skip
 
-    def _yields(self, since: float) -> bool:
-        """Whether a run has used its time slice while others may be waiting for a place."""
+    def _yields(self, since: float, function: str) -> bool:
+        """Whether a run goes back to the queue at its next step: its function is paused, or it has used
+        its time slice while others may be waiting for a place."""
+        if function in self._paused:
+            return True
         return self.slots.free == 0 and time.monotonic() - since > self._options.slice_s
 
     # -- the lease
@@ -175,23 +180,26 @@ class Worker:
             self._beat(first=True)
             return
         self._engine.clock.set(now_ms, asked_s)
-        self.slots.paused = set(pause.paused(self._redis, self._keys))
+        self._paused = frozenset(pause.paused(self._redis, self._keys))
         runs = {run_id.decode() for run_id in held}
         self._release_orphans(runs)
         self._interrupt_cancelled(before.keys() - runs)
 
     def _interrupt_cancelled(self, gone: Iterable[str]) -> None:
-        """Stop what this worker executes of runs that are no longer in its name, where they were
-        cancelled; those that ended or were lost say so themselves."""
-        runs = [run_id for run_id in gone if run_id in self.slots.active]
-        if runs:
+        """Stop what this worker executes that is no longer in its name, where its run was cancelled, and
+        suspended handlers of such runs; those that ended or were lost say so themselves."""
+        members = [member for member in gone if member in self.slots.active]
+        members += self.slots.suspended()
+        if members:
+            runs = [member.partition(":")[0] for member in members]
             asked = [("HGET", self._keys.run(run_id), "status") for run_id in runs]
-            for run_id, status in zip(runs, self._redis.pipeline(asked), strict=True):
+            for member, status in zip(members, self._redis.pipeline(asked), strict=True):
                 if status == b"cancelled":
-                    self.slots.interrupt(run_id)
+                    self.slots.interrupt(member)
 
     def _release_orphans(self, held: set[str]) -> None:
-        """Give back runs held in this worker's name that it knows nothing of (a lost reply).
+        """Give back runs and open steps held in this worker's name that it knows nothing of (a lost
+        reply).
 
         Those that two beats in a row found so, under the same token: a claim may be on its way.
         """
@@ -199,10 +207,15 @@ class Worker:
         if not orphans:
             self._orphans = set()
             return
-        commands = [("HGET", self._keys.run(run_id), "lane") for run_id in orphans]
+        commands = [
+            ("HGET", self._keys.open(run_id), step)
+            if step
+            else ("HGET", self._keys.run(run_id), "lane")
+            for run_id, _, step in (orphan.partition(":") for orphan in orphans)
+        ]
         found = {
-            f"{run_id}:{raw.split(b'|')[1].decode()}"
-            for run_id, raw in zip(orphans, self._redis.pipeline(commands), strict=True)
+            f"{orphan}:{raw.split(b'|')[1].decode()}"
+            for orphan, raw in zip(orphans, self._redis.pipeline(commands), strict=True)
             if raw
         }
         lasting = found & self._orphans

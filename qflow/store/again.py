@@ -37,7 +37,8 @@ def again(keys: Keys, what: Anew, keep: Keep, kept: Sequence[Kept]) -> Call:
     return Call(
         "again",
         (
-            keys.run(old), keys.steps(old), keys.functions, keys.rq_queues, keys.wake, keys.scheduled,
+            keys.run(old), keys.steps(old), keys.order(old), keys.functions, keys.rq_queues, keys.wake,
+            keys.scheduled,
         ),
         (
             keys.ns, RQ, old, *what.start, what.event, what.edit, JOB_DATA, *keep,
@@ -46,17 +47,23 @@ def again(keys: Keys, what: Anew, keep: Keep, kept: Sequence[Kept]) -> Call:
     )  # fmt: skip
 
 
-def hasten(keys: Keys, run: str, what: str, step: str) -> Call:
-    """Let a run go on now that waits for a time; `what` is sleep or retry, `step` "" for any."""
+def hasten(keys: Keys, run: str, what: str, step: str, ttl_s: int) -> Call:
+    """Let a run go on now that waits for a time; `what` is sleep or retry, `step` "" for all."""
     return Call(
         "hasten",
-        (keys.run(run), keys.trace(run), keys.scheduled, keys.wake),
-        (keys.ns, RQ, run, what, step),
-    )
+        (
+            keys.run(run), keys.trace(run), keys.open(run), keys.waits(run), keys.scheduled, keys.wake,
+        ),
+        (keys.ns, RQ, run, what, step, JOB_DATA, ttl_s),
+    )  # fmt: skip
 
 
 def discard(keys: Keys, run: str) -> Call:
     """Forget a run that has ended."""
     return Call(
-        "discard", (keys.run(run), keys.steps(run), keys.trace(run), keys.runs), (keys.ns, run)
-    )
+        "discard",
+        (
+            keys.run(run), keys.steps(run), keys.trace(run), keys.waits(run), keys.order(run), keys.runs,
+        ),
+        (keys.ns, run),
+    )  # fmt: skip

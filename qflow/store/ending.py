@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from qflow.store.keys import RQ, Keys
+from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.redis import Command, Redis
 from qflow.store.script import Call, run
 from qflow.store.stream import Keep
@@ -26,7 +26,9 @@ class Cancel(NamedTuple):
 
 def cancel(keys: Keys, what: Cancel, keep: Keep) -> Call:
     """Cancel a run; see cancel.lua for the reply."""
-    return Call("cancel", (keys.run(what.run), keys.scheduled), (keys.ns, RQ, *what, *keep))
+    return Call(
+        "cancel", (keys.run(what.run), keys.scheduled), (keys.ns, RQ, *what, *keep, JOB_DATA)
+    )
 
 
 class Overdue(NamedTuple):
@@ -41,7 +43,7 @@ def overdue(redis: Redis, keys: Keys, token: int, limit: int, keep: Keep) -> Ove
     call = Call(
         "overdue",
         (keys.deadlines, keys.scheduled, keys.leader),
-        (keys.ns, RQ, token, limit, *keep),
+        (keys.ns, RQ, token, limit, *keep, JOB_DATA),
     )
     next_ms, *names = run(redis, call)
     texts = [name.decode() for name in names]

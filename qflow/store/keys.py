@@ -32,6 +32,44 @@ class _Namespace:
         self.queue_name = namespace
 
 
+class _Waits(_Namespace):
+    """Keys of what open steps wait for."""
+
+    @cached_property
+    def paths(self) -> str:
+        """Hash. Event name → the paths by which steps wait for it, a line each, with the time since
+        which routers index by it (ms). Written by watch; permanent, as many as the code has."""
+        return f"{self.ns}:paths"
+
+    def waiters(self, digest: str) -> str:
+        """Sorted set. `run:hash` of steps that wait for an event of one name with one value, by time.
+        Gone with the last of them."""
+        return f"{self.ns}:waiters:{digest}"
+
+    def conditional(self, digest: str) -> str:
+        """Sorted set. As waiters, those with a condition to evaluate. Gone with the last of them."""
+        return f"{self.ns}:waiters:{digest}:when"
+
+    def recent(self, digest: str) -> str:
+        """Sorted set. Entries of the stream of one name with one value, the newest 1,000 of a day, for
+        waits that begin after their event. Expires after 24 h without writes."""
+        return f"{self.ns}:recent:{digest}"
+
+    def signal(self, name: str) -> str:
+        """String. `run:hash` of the step that waits for this signal; deleted when that is settled."""
+        return f"{self.ns}:signal:{name}"
+
+    def signalled(self, id: str) -> str:
+        """String. The run that this signal went to, for calls that are repeated. Expires in a minute."""
+        return f"{self.ns}:signalled:{id}"
+
+    @cached_property
+    def approvals(self) -> str:
+        """Sorted set. `run:hash` of steps that wait for an approval, by time (ms). Gone with the
+        last of them."""
+        return f"{self.ns}:approvals"
+
+
 class _Control(_Namespace):
     """Keys of what keeps a run from starting, and of what may end it from outside."""
 
@@ -66,6 +104,59 @@ class _Control(_Namespace):
         """Sorted set. `start|span|run` and `finish|span|run` by the time (ms) at which to look. Written
         by create and overdue; deleted by Redis when empty."""
         return f"{self.ns}:deadlines"
+
+
+class _Flow(_Namespace):
+    """Keys of flow control."""
+
+    @cached_property
+    def limits(self) -> str:
+        """Hash. Limit → how many steps it allows at once, as published. Written by publish; permanent."""
+        return f"{self.ns}:limits"
+
+    def slots(self, limit: str) -> str:
+        """Sorted set. Runs that hold a slot of a limit, `<limit>=<value of its key>`, by the time since
+        (ms). Written by whatever queues a job and whatever ends one; gone with the last of them."""
+        return f"{self.ns}:slots:{limit}"
+
+    def backlog(self, group: str) -> str:
+        """Sorted set. Runs that wait for the slots of a group of limits, by age less priority (ms). Gone
+        with the last of them."""
+        return f"{self.ns}:backlog:{group}"
+
+    def ring(self, limit: str) -> str:
+        """List. Groups that wait for a limit that is full, the next to be served first. Gone with the last
+        of them."""
+        return f"{self.ns}:ring:{limit}"
+
+    @cached_property
+    def rings(self) -> str:
+        """Sorted set. Limits that somebody waits for, by the time since (ms). Gone with the last of them."""
+        return f"{self.ns}:rings"
+
+    def rate(self, function: str, key: str) -> str:
+        """Sorted set. Runs that a rate limit let start, by time (ms). Expires with its period."""
+        return f"{self.ns}:rate:{function}:{key}"
+
+    def throttle(self, function: str, key: str) -> str:
+        """String. When the next run would start at an even pace (µs); `key` begins with the numbers of the
+        throttle. Expires soon after that."""
+        return f"{self.ns}:throttle:{function}:{key}"
+
+    def single(self, function: str, key: str) -> str:
+        """Sorted set. The unfinished run of a singleton. Gone with its end."""
+        return f"{self.ns}:single:{function}:{key}"
+
+    def pending(self, function: str, key: str) -> str:
+        """String. The run that gathers events at present (debounce, batch). Deleted when it starts or is
+        cancelled."""
+        return f"{self.ns}:pending:{function}:{key}"
+
+    @cached_property
+    def behind(self) -> str:
+        """Sorted set. Delayed jobs of runs with a negative priority, by due time (ms); workers without
+        other work take them before. Gone with the last of them."""
+        return f"{self.ns}:behind"
 
 
 class _OfRQ(_Namespace):
@@ -139,7 +230,7 @@ class _OfRQ(_Namespace):
         return f"{RQ}:queues"
 
 
-class Keys(_Control, _OfRQ):
+class Keys(_Waits, _Control, _Flow, _OfRQ):
     """The keys of one namespace."""
 
     # -- events
@@ -157,13 +248,16 @@ class Keys(_Control, _OfRQ):
     # -- runs
 
     def run(self, run: str) -> str:
-        """Hash. fn, app, status, event, version, created, started, ended, output, error, attempt,
-        lane; flow (its limits), ahead (its priority, ms) and age (its place among those who wait);
-        gates, gate and gather until it starts, where that is later; merged, ts, first and taken
-        where it was debounced; batched, bytes and `event:<n>` where it is of a batch; watched,
-        reason and request where something may end it, or did; origin, again and edit where it was
-        run again; `patch:<id>` where it took the new path at a change of its code. Written by
-        start, claim and the transitions; expires by retention once ended."""
+        """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output,
+        error, attempt, lane; flow (its limits), ahead (its priority, ms) and age (its place among
+        those who wait); gates, gate and gather until it starts, where that is later; merged, ts,
+        first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
+        batch; watched, reason and request where something may end it, or did; origin, again and
+        edit where it was run again; `patch:<id>` where it took the new path at a change of its
+        code; forked (1 where several steps were ever open at once), settled (how many open ones
+        were) and `child:<hash>` (the run that a step invoked); parent, parent_step (and parents) where a step
+        of another run started it. Written by start, claim and the transitions; expires by retention
+        once ended."""
         return f"{self.ns}:run:{run}"
 
     def steps(self, run: str) -> str:
@@ -173,6 +267,26 @@ class Keys(_Control, _OfRQ):
     def trace(self, run: str) -> str:
         """Stream. One entry a transition, JSON in field `j`. Expires with the run."""
         return f"{self.ns}:run:{run}:trace"
+
+    def open(self, run: str) -> str:
+        """Hash. Hash of an open step → its record, in the form of the lane's. Written by fork and the
+        scripts that move open steps; gone with the last of them, at the run's end at the latest."""
+        return f"{self.ns}:run:{run}:open"
+
+    def waits(self, run: str) -> str:
+        """Hash. Hash of an open step → what it waits for (JSON); `e:<event>` → the step that this event
+        was given to. Written by fork and whatever settles; expires with the run."""
+        return f"{self.ns}:run:{run}:waits"
+
+    def order(self, run: str) -> str:
+        """List. The open steps in the order in which they were settled. Expires with the run."""
+        return f"{self.ns}:run:{run}:order"
+
+    @cached_property
+    def forks(self) -> str:
+        """Sorted set. Unfinished runs that have had jobs of open steps, by the time of the first (ms).
+        Written by fork and finish; permanent."""
+        return f"{self.ns}:forks"
 
     @cached_property
     def runs(self) -> str:
@@ -191,57 +305,6 @@ class Keys(_Control, _OfRQ):
         """String. The run that this event started for this function. Expires after 24 h."""
         return f"{self.ns}:seen:{function}:{event}"
 
-    # -- flow control
-
-    @cached_property
-    def limits(self) -> str:
-        """Hash. Limit → how many steps it allows at once, as published. Written by publish; permanent."""
-        return f"{self.ns}:limits"
-
-    def slots(self, limit: str) -> str:
-        """Sorted set. Runs that hold a slot of a limit, `<limit>=<value of its key>`, by the time since
-        (ms). Written by whatever queues a job and whatever ends one; gone with the last of them."""
-        return f"{self.ns}:slots:{limit}"
-
-    def backlog(self, group: str) -> str:
-        """Sorted set. Runs that wait for the slots of a group of limits, by age less priority (ms). Gone
-        with the last of them."""
-        return f"{self.ns}:backlog:{group}"
-
-    def ring(self, limit: str) -> str:
-        """List. Groups that wait for a limit that is full, the next to be served first. Gone with the last
-        of them."""
-        return f"{self.ns}:ring:{limit}"
-
-    @cached_property
-    def rings(self) -> str:
-        """Sorted set. Limits that somebody waits for, by the time since (ms). Gone with the last of them."""
-        return f"{self.ns}:rings"
-
-    def rate(self, function: str, key: str) -> str:
-        """Sorted set. Runs that a rate limit let start, by time (ms). Expires with its period."""
-        return f"{self.ns}:rate:{function}:{key}"
-
-    def throttle(self, function: str, key: str) -> str:
-        """String. When the next run would start at an even pace (µs); `key` begins with the numbers of the
-        throttle. Expires soon after that."""
-        return f"{self.ns}:throttle:{function}:{key}"
-
-    def single(self, function: str, key: str) -> str:
-        """Sorted set. The unfinished run of a singleton. Gone with its end."""
-        return f"{self.ns}:single:{function}:{key}"
-
-    def pending(self, function: str, key: str) -> str:
-        """String. The run that gathers events at present (debounce, batch). Deleted when it starts or is
-        cancelled."""
-        return f"{self.ns}:pending:{function}:{key}"
-
-    @cached_property
-    def behind(self) -> str:
-        """Sorted set. Delayed jobs of runs with a negative priority, by due time (ms); workers without
-        other work take them before. Gone with the last of them."""
-        return f"{self.ns}:behind"
-
     # -- functions and schedules
 
     @cached_property
@@ -251,7 +314,7 @@ class Keys(_Control, _OfRQ):
 
     @cached_property
     def functions_version(self) -> str:
-        """String. Counts publications, so that routers notice new ones. Permanent."""
+        """String. Counts publications and new paths of waits, so that routers notice. Permanent."""
         return f"{self.ns}:functions:version"
 
     @cached_property
@@ -278,8 +341,8 @@ class Keys(_Control, _OfRQ):
         return f"{self.ns}:leases"
 
     def lanes(self, worker: str) -> str:
-        """Set. Runs whose lane this worker holds. Written by claim and transitions; expires a day
-        after the worker's last beat, and is deleted by rescue."""
+        """Set. Runs whose lane this worker holds, and `run:hash` of the open steps it executes. Written
+        by claim and transitions; expires a day after the worker's last beat, deleted by rescue."""
         return f"{self.ns}:lanes:{worker}"
 
     @cached_property

@@ -137,10 +137,10 @@ def test_a_sleep_is_skipped_and_a_retry_made_now(world: World) -> None:
     event = world.send("go")
     run = world.run_of(event, "f")
     world.until_status(run, "waiting")
-    assert script.run(world.redis, again.hasten(world.keys, run, "sleep", "")) == [1, b"long"]
+    assert script.run(world.redis, again.hasten(world.keys, run, "sleep", "", 500)) == [1, b"long"]
     world.until(lambda: world.look(run).told("retry"), "the first attempt")
     world.until_status(run, "waiting")
-    assert script.run(world.redis, again.hasten(world.keys, run, "retry", "")) == [1, b"again"]
+    assert script.run(world.redis, again.hasten(world.keys, run, "retry", "", 500)) == [1, b"again"]
     assert world.ended(event, "f").output == "done"
 
 

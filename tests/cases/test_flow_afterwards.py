@@ -88,3 +88,37 @@ def test_a_pause_holds_back_who_has_passed(world: World, kind: str) -> None:
     pause.unpause(world.redis, world.keys, "work")
     assert world.until_status(run, "completed").output == "done"
     nothing_is_left(world)
+
+
+@pytest.mark.parametrize("kind", ["batch", "debounce"])
+def test_every_invoker_of_a_merged_run_gets_its_result(world: World, kind: str) -> None:
+    flow = {"batch": {"batch": Batch(3, "1h")}, "debounce": {"debounce": Debounce("300ms")}}[kind]
+    world.app.function("inner", trigger="never", **flow)(lambda: "shared")
+
+    def outer(step: SyncStep) -> Any:
+        return step.invoke("call", "inner", data={})
+
+    world.app.function("outer", trigger="go")(outer)
+    world.worker()
+    sent = [world.send("go") for _ in range(3)]
+    assert [world.ended(event, "outer").output for event in sent] == ["shared"] * 3
+
+
+def test_an_invoker_hears_that_the_run_was_skipped(world: World) -> None:
+    world.app.function("inner", trigger="never", rate_limit=RateLimit(1, "1h"))(lambda: "once")
+    world.app.function("outer", trigger="go")(lambda step: step.invoke("call", "inner", data={}))
+    world.worker()
+    assert world.outcome("outer", "go").output == "once"
+    assert "rate limit: 1 runs in 1h have started" in world.outcome("outer", "go").error["message"]
+
+
+def test_a_handler_that_waits_holds_nothing(world: World) -> None:
+    def handler(step: SyncStep) -> None:
+        step.wait_for_event("later", event="never", timeout="1h")
+
+    world.app.function("work", trigger="go", concurrency=1)(handler)
+    world.worker()
+    runs = [world.run_of(world.send("go"), "work") for _ in range(3)]
+    for run in runs:
+        world.until_status(run, "waiting")
+    nothing_is_left(world)

@@ -62,7 +62,7 @@ def test_a_run_that_executes_stops_at_its_next_step(world: World) -> None:
     event = world.send("go")
     assert began.wait(10)
     set_paused(world, "f", "skip")
-    world.until(lambda: "f" in worker.worker.slots.paused, "the worker to hear of it")
+    world.until(lambda: "f" in worker.worker._paused, "the worker to hear of it")
     go_on.set()
     run = world.run_of(event, "f")
     world.until(lambda: world.redis.call("LLEN", world.keys.held("f")), "the run to be held")

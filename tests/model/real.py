@@ -125,7 +125,15 @@ class Real:
         """What a transition of a claimed run starts from."""
         fields = claimed.fields
         return Held(
-            self.keys, claimed.run, "work", 0, 500, 90, fields["created"], fields.get("flow", "")
+            self.keys,
+            claimed.run,
+            "work",
+            0,
+            500,
+            90,
+            fields["created"],
+            True,
+            fields.get("flow", ""),
         )
 
     def complete(self, claimed: Claimed) -> None:

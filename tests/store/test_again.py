@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from store.lab import FN, KEEP, Lab, advancing, wrote
+from store.lab import FN, KEEP, TTL_S, Lab, advancing, wrote
 
 from qflow.store import again, run
 from qflow.store.again import Anew, Kept
@@ -93,7 +93,7 @@ def waiting(lab: Lab, note: str) -> str:
 )
 def test_it_goes_on_now(lab: Lab, note: str, what: str) -> None:
     run_id = waiting(lab, note)
-    call = again.hasten(lab.keys, run_id, what, "nap" if what == "sleep" else "")
+    call = again.hasten(lab.keys, run_id, what, "nap" if what == "sleep" else "", TTL_S)
     assert lab(call) == [1, b"nap"]
     fields = lab.fields(run_id)
     assert (fields["status"], fields["lane"][:2]) == ("queued", "q|")
@@ -108,8 +108,8 @@ def test_it_goes_on_now(lab: Lab, note: str, what: str) -> None:
 def test_what_waits_for_something_else_is_left_alone(lab: Lab) -> None:
     run_id = waiting(lab, '{"t": "sleep", "id": "nap"}')
     before = lab.snapshot()
-    assert lab(again.hasten(lab.keys, run_id, "retry", "")) == [0, b"sleep", b"nap"]
-    assert lab(again.hasten(lab.keys, run_id, "sleep", "other")) == [0, b"sleep", b"nap"]
+    assert lab(again.hasten(lab.keys, run_id, "retry", "", TTL_S)) == [0, b"sleep", b"nap"]
+    assert lab(again.hasten(lab.keys, run_id, "sleep", "other", TTL_S)) == [0, b"sleep", b"nap"]
     assert lab.snapshot() == before
 
 

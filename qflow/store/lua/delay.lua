@@ -16,8 +16,8 @@ if refused then return refused end
 -- include: failure
 -- include: commit
 -- include: index
--- include: wake
 -- include: timer
+-- include: wake
 -- include: place
 -- include: slots
 -- include: serve

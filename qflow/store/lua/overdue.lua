@@ -1,21 +1,26 @@
 -- Cancel runs whose deadline has come, a batch at a time. A run is to finish within its span from its
 -- first start; one that has not started when the span is over is looked at again after another.
 -- KEYS: deadlines scheduled leader
--- ARGV: ns rq token limit ttl keep_s
+-- ARGV: ns rq token limit ttl keep_s data
 -- Builds: what cancel.lua builds, for the runs found
 -- Returns: {-1} not the leader, else {ms of the next deadline or -1, function, run, ...} of those cancelled
 -- Callers: store.ending.overdue
 local deadlines_key, scheduled_key, leader_key = unpack(KEYS)
-local ns, rq, token, limit, ttl, keep_s = unpack(ARGV)
+local ns, rq, token, limit, ttl, keep_s, data = unpack(ARGV)
 if redis.call('HGET', leader_key, 'token') ~= token then return {-1} end
 -- include: clock
+-- include: jobs
 -- include: index
 -- include: wake
 -- include: place
 -- include: slots
 -- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
--- include: release
+-- include: holdings
 -- include: tell
 -- include: cancel
 local reply = {-1}
@@ -31,6 +36,7 @@ local function look(member)
   end
   local reason = string.format('it did not %s within %g s', kind, span / 1000)
   cancel_run(ns, rq, run, known, '', reason, scheduled_key, ttl, keep_s)
+  end_for_others(ns, rq, run, 'cancelled', '', ttl, keep_s, data)
   reply[#reply + 1] = known[2]
   reply[#reply + 1] = run
 end

@@ -3,7 +3,7 @@
 -- KEYS: events functions_version rq_queues wake scheduled
 -- ARGV: ns rq group entry version event_id event data ttl keep_s [fn run version app terms]...
 -- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:rate:<fn>:<key>, <ns>:throttle:<fn>:<key>, <ns>:single:<fn>:<key>, <ns>:pending:<fn>:<key>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the runs
--- Returns: runs created, -1 where the functions changed since `version`, -2 where the entry was handled before
+-- Returns: runs created, -1 where the functions, or the paths of waits, changed since `version`, -2 where the entry was handled before
 -- Callers: store.stream.start
 local events_key, version_key, queues_key, wake_key, scheduled_key = unpack(KEYS)
 local ns, rq, group, entry, version, event_id, event, data, ttl, keep_s = unpack(ARGV, 1, 10)
@@ -18,19 +18,22 @@ if #ARGV < 11 then return 0 end
 -- include: place
 -- include: slots
 -- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
--- include: release
+-- include: holdings
 -- include: tell
 -- include: cancel
--- include: watch
+-- include: terms
 -- include: gates
 -- include: admit
 -- include: create
 local created = 0
-local since = place_of(entry)
 for i = 11, #ARGV, 5 do
-  if create_run(ns, rq, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], event_id, event, data, ttl,
-      ARGV[i + 4], since, keep_s, scheduled_key) then
+  if create_run(ns, rq, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], event_id, event, data, ttl, entry,
+      ARGV[i + 4], keep_s, scheduled_key) then
     created = created + 1
   end
 end

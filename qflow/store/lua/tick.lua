@@ -21,15 +21,19 @@ if tick == '' then return 0 end
 -- include: place
 -- include: slots
 -- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
--- include: release
+-- include: holdings
 -- include: tell
 -- include: cancel
--- include: watch
+-- include: terms
 -- include: gates
 -- include: admit
 -- include: create
-if not create_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, terms, now_ms, keep_s, scheduled_key) then
+if not create_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, nil, terms, keep_s, scheduled_key) then
   return 0
 end
 redis.call('SADD', queues_key, rq .. ':queue:' .. ns)

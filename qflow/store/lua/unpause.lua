@@ -2,7 +2,7 @@
 -- Until all is queued the function counts as resuming, so that whoever comes next can go on.
 -- KEYS: paused held wake
 -- ARGV: ns rq fn limit
--- Builds: <ns>:run:<run>, <rq>:job:<job> of the jobs held, <rq>:queue:<ns>, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings
+-- Builds: <ns>:run:<run>…, <rq>:job:<job> of the jobs held, <rq>:queue:<ns>, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings
 -- Returns: {1 where it was paused, jobs queued, jobs left}
 -- Callers: store.pause.unpause
 local paused_key, held_key, wake_key = unpack(KEYS)
@@ -14,15 +14,22 @@ local ns, rq, fn, limit = unpack(ARGV)
 local was = redis.call('HGET', paused_key, fn)
 local queued = 0
 for _, id in ipairs(redis.call('LRANGE', held_key, 0, limit - 1)) do
-  local run_key = ns .. ':run:' .. string.sub(id, 1, 26)
-  local known = redis.call('HMGET', run_key, 'lane', 'flow', 'ahead', 'age')
-  local lane = known[1] or ''
-  local state, token = string.match(lane, '^(%a)|(%d+)|')
-  if state == 'h' and token == string.match(id, '%-(%d+)$') then
-    local free = not known[2] or take_slots(ns, string.sub(id, 1, 26), known[2], known[4])
-    redis.call('HSET', run_key, 'lane', (free and 'q' or 'b') .. string.sub(lane, 2), 'queued', now_ms)
+  local run, hash, job_token = string.match(id, '^(%w+)%-(%w+)%-(%d+)$')
+  local run_key = ns .. ':run:' .. run
+  local open = redis.call('HGET', run_key .. ':open', hash)
+  local record = open or redis.call('HGET', run_key, 'lane') or ''
+  local state, token = string.match(record, '^(%a)|(%d+)|')
+  if state == 'h' and token == job_token then
+    local free, ahead = true, nil
+    if open then
+      redis.call('HSET', run_key .. ':open', hash, 'q' .. string.sub(record, 2))
+    else
+      local known = redis.call('HMGET', run_key, 'flow', 'age', 'ahead')
+      free, ahead = not known[1] or take_slots(ns, run, known[1], known[2]), known[3]
+      redis.call('HSET', run_key, 'lane', (free and 'q' or 'b') .. string.sub(record, 2), 'queued', now_ms)
+    end
     redis.call('HSET', rq .. ':job:' .. id, 'status', free and 'queued' or 'deferred', 'enqueued_at', stamp)
-    if free then place_job(ns, rq, id, known[3]) end
+    if free then place_job(ns, rq, id, ahead) end
     queued = queued + 1
   end
 end

@@ -1,5 +1,5 @@
 -- Starts a run that waited for its time: it passes the gates that are left, and is queued, delayed again
--- or skipped. Needs clock, jobs, index, timer, place, slots, serve, unwatch, release, cancel and gates.
+-- or skipped. Needs clock, jobs, index, timer, place, slots, serve, ending, unwatch, holdings, cancel and gates.
 local function skip_run(ns, fn, run, keep_s, reason)
   local run_key = ns .. ':run:' .. run
   redis.call('HSET', run_key, 'status', 'skipped', 'lane', 'e|1|0|0||', 'ended', now_ms, 'reason', reason)
@@ -27,21 +27,22 @@ local function hold_single(ns, run, place)
   local run_key = ns .. ':run:' .. run
   redis.call('HSET', run_key, 'watched', (redis.call('HGET', run_key, 'watched') or '') .. place)
 end
-local function fire_run(ns, rq, run, scheduled_key, ttl, keep_s)
+local function fire_run(ns, rq, run, scheduled_key, ttl, keep_s, data)
   local run_key, id = ns .. ':run:' .. run, run .. '-enter-1'
   local known = redis.call('HMGET', run_key, 'gates', 'gate', 'gather', 'fn', 'event_id', 'flow', 'ahead', 'age',
     'watched', 'lane')
   redis.call('ZREM', scheduled_key, id)
   redis.call('HDEL', run_key, 'due', 'gates', 'gate', 'gather')
   if known[3] then redis.call('DEL', ns .. ':pending:' .. known[4] .. ':' .. known[3]) end
-  local start = {ns = ns, rq = rq, fn = known[4], run = run, event_id = known[5], ttl = ttl, keep_s = keep_s,
+  local start = {ns = ns, rq = rq, fn = known[4], run = run, event_id = known[5], data = data, ttl = ttl, keep_s = keep_s,
     scheduled_key = scheduled_key}
   local verdict = pass_gates(start, cjson.decode(known[1]), tonumber(known[2]))
   if verdict.skip then
-    release(ns, rq, run, known[10], known[9], 'canceled', '', scheduled_key, ttl)
+    drop_holdings(ns, rq, run, known[10], known[9], 'canceled', '', scheduled_key, ttl)
     redis.call('ZREM', ns .. ':runs:queued', run)
     redis.call('ZREM', ns .. ':fn:' .. known[4] .. ':queued', run)
-    return skip_run(ns, known[4], run, keep_s, verdict.skip)
+    skip_run(ns, known[4], run, keep_s, verdict.skip)
+    return end_for_others(ns, rq, run, 'skipped', verdict.skip, ttl, keep_s, data)
   end
   hold_single(ns, run, start.single)
   if known[7] then redis.call('ZREM', ns .. ':behind', id) end

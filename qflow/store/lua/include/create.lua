@@ -1,7 +1,7 @@
 -- Creates a run and its entry job, unless this event, or one of the same idempotency value, started this
--- function before. `terms` is JSON of that value, of the gates it passes and of what may end the run from
--- outside, `since` the place of its event in time (ms); both may be left out. A run of a paused function is
--- skipped or held. Needs all that admit needs, watch and admit. Returns whether the run is new.
+-- function before. `entry` is where its event stands on the stream, nil where it does not; `terms` is JSON
+-- of that value, of the gates it passes and of what may end the run from outside, "" for nothing. A run of a
+-- paused function is skipped or held. Needs terms, and all that admit needs, and admit. Returns whether it is new.
 local JOB_STATUS = {q = 'queued', h = 'deferred', b = 'deferred', d = 'scheduled'}
 local function watch(ns, rq, run, terms, since, keep_s, scheduled_key, ttl)
   local late = watch_run(ns, run, terms, since)
@@ -10,12 +10,13 @@ local function watch(ns, rq, run, terms, since, keep_s, scheduled_key, ttl)
     cancel_run(ns, rq, run, known, '', late, scheduled_key, ttl, keep_s)
   end
 end
-local function make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, terms, since, keep_s, scheduled_key,
+local function make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key,
     paused, verdict, single)
   local run_key, id = ns .. ':run:' .. run, run .. '-enter-1'
+  local since = entry and place_of(entry) or now_ms
   local why = paused == 'skip' and 'its function is paused' or verdict and verdict.skip
   local flow, ahead = terms and terms.flow, terms and terms.ahead or 0
-  local age = (since or now_ms) - ahead
+  local age = since - ahead
   local state = 'q'
   if not why then
     if (verdict and verdict.due) or ahead < 0 then state = 'd'
@@ -24,7 +25,8 @@ local function make_run(ns, rq, fn, run, version, app, event_id, event, data, tt
   end
   redis.call('ZADD', ns .. ':runs', now_ms, run)
   redis.call('HSET', run_key, 'fn', fn, 'app', app, 'status', 'queued', 'event', event,
-    'event_id', event_id, 'version', version, 'created', now_ms, 'queued', now_ms, 'attempt', 0, 'lane', state .. '|1|0|0||')
+    'event_id', event_id, 'version', version, 'created', now_ms, 'queued', now_ms, 'attempt', 0,
+    'entry', entry or string.format('%.0f-0', now_ms), 'lane', state .. '|1|0|0||')
   if why then return skip_run(ns, fn, run, keep_s, why) end
   if flow then redis.call('HSET', run_key, 'flow', flow, 'age', age) end
   if ahead ~= 0 then redis.call('HSET', run_key, 'ahead', ahead) end
@@ -44,7 +46,7 @@ local function make_run(ns, rq, fn, run, version, app, event_id, event, data, tt
   if terms then watch(ns, rq, run, terms, since, keep_s, scheduled_key, ttl) end
   hold_single(ns, run, single)
 end
-local function create_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, terms, since, keep_s, scheduled_key)
+local function create_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key)
   terms = terms and terms ~= '' and cjson.decode(terms)
   local once_key = terms and terms.once and ns .. ':once:' .. fn .. ':' .. terms.once
   local before = once_key and redis.call('GET', once_key)
@@ -52,16 +54,17 @@ local function create_run(ns, rq, fn, run, version, app, event_id, event, data, 
     redis.call('HINCRBY', ns .. ':counters', 'duplicates', 1)
     return false
   end
+  local since = entry and place_of(entry) or now_ms
   local paused = redis.call('HGET', ns .. ':paused', fn)
   local verdict, start
   if terms and terms.gates and paused ~= 'skip' then
-    start = {ns = ns, rq = rq, fn = fn, run = run, event = event, event_id = event_id, ttl = ttl, keep_s = keep_s,
+    start = {ns = ns, rq = rq, fn = fn, run = run, event = event, event_id = event_id, data = data, ttl = ttl, keep_s = keep_s,
       scheduled_key = scheduled_key}
-    start.fire = function(other) fire_run(ns, rq, other, scheduled_key, ttl, keep_s) end
+    start.fire = function(other) fire_run(ns, rq, other, scheduled_key, ttl, keep_s, data) end
     start.replaced = function(other) -- the run is of this event from now on
       unwatch(ns, redis.call('HGET', ns .. ':run:' .. other, 'watched'))
       redis.call('HSET', ns .. ':run:' .. other, 'watched', '', 'version', version, 'gates', cjson.encode(terms.gates),
-        'flow', terms.flow or '', 'ahead', terms.ahead or 0, 'age', (since or now_ms) - (terms.ahead or 0))
+        'flow', terms.flow or '', 'ahead', terms.ahead or 0, 'age', since - (terms.ahead or 0))
       watch(ns, rq, other, terms, since, keep_s, scheduled_key, ttl)
     end
     verdict = pass_gates(start, terms.gates, 1)
@@ -71,7 +74,7 @@ local function create_run(ns, rq, fn, run, version, app, event_id, event, data, 
     redis.call('SET', ns .. ':seen:' .. fn .. ':' .. event_id, verdict.join, 'EX', 86400)
     return false
   end
-  make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, terms, since, keep_s, scheduled_key,
+  make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key,
     paused, verdict, start and start.single)
   if once_key and redis.call('HGET', ns .. ':run:' .. run, 'status') ~= 'skipped' then
     redis.call('SET', once_key, run, 'EX', 86400)

@@ -1,7 +1,7 @@
 -- What an event passes before it starts a run of a function, in the order in which engine.admit lists
 -- it. A gate is {kind, key, ...}. Each returns nil to let pass, or {skip = why}, {join = the run that has
 -- the event now}, or {due = when to go on (ms), gather = key}. `start` has ns, rq, fn, run, event,
--- event_id, ttl, keep_s, scheduled_key. Needs clock, timer and cancel.
+-- event_id, data, ttl, keep_s, scheduled_key. Needs clock, timer, ending and cancel.
 local GATES = {}
 function GATES.rate_limit(start, gate)
   local _, key, most, per_ms, shown = unpack(gate)
@@ -33,6 +33,7 @@ function GATES.singleton(start, gate)
     local known = redis.call('HMGET', start.ns .. ':run:' .. active, 'lane', 'fn', 'status', 'created', 'watched')
     cancel_run(start.ns, start.rq, active, known, '', 'singleton: event ' .. start.event_id .. ' takes its place',
       start.scheduled_key, start.ttl, start.keep_s)
+    end_for_others(start.ns, start.rq, active, 'cancelled', '', start.ttl, start.keep_s, start.data)
   end
   redis.call('ZADD', start.ns .. ':' .. single, now_ms, start.run)
   start.single = single .. '\t' .. start.run .. '\n'

@@ -2,7 +2,7 @@
 -- its slots, and where it is `watched` from. Its job ends as `status`, in RQ's `registry` where one is given.
 -- A long queue is not searched: what stays in it is dropped when it is claimed. Needs clock, unwatch, serve.
 -- Returns the id of the job.
-local function release(ns, rq, run, record, watched, status, registry, scheduled_key, ttl)
+local function drop_holdings(ns, rq, run, record, watched, status, registry, scheduled_key, ttl)
   local state, token, worker, step = string.match(record, '^(%a)|(%d+)|%d+|%d+|([^|]*)|(.*)$')
   local id = run .. '-' .. (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)) .. '-' .. token
   local known = redis.call('HMGET', ns .. ':run:' .. run, 'fn', 'flow', 'ahead', 'gather')
