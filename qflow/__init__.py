@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from qflow.core.context import Run
     from qflow.core.cron import Cron
     from qflow.core.event import Event
+    from qflow.core.flow import (
+        Batch,
+        Concurrency,
+        Debounce,
+        Priority,
+        RateLimit,
+        Singleton,
+        Throttle,
+    )
     from qflow.core.function import Function
     from qflow.core.middleware import Middleware, Place, StepContext
     from qflow.core.retry import Backoff
@@ -36,10 +45,13 @@ __all__ = [
     "App",
     "Approval",
     "Backoff",
+    "Batch",
     "CancelOn",
     "CodecError",
+    "Concurrency",
     "ConfigError",
     "Cron",
+    "Debounce",
     "DefinitionError",
     "Event",
     "EventError",
@@ -50,17 +62,21 @@ __all__ = [
     "NestedStepError",
     "NonRetriableError",
     "Place",
+    "Priority",
     "QflowError",
+    "RateLimit",
     "RedisError",
     "RetryAfterError",
     "Run",
     "Sealed",
     "SealedError",
+    "Singleton",
     "Step",
     "StepContext",
     "StepError",
     "StepTimeout",
     "SyncStep",
+    "Throttle",
     "Timeouts",
 ]
 
@@ -71,10 +87,13 @@ _HOMES = {
     "App": "qflow.app",
     "Approval": "qflow.core.waits",
     "Backoff": "qflow.core.retry",
+    "Batch": "qflow.core.flow",
     "CancelOn": "qflow.core.cancel",
     "CodecError": "qflow.errors",
+    "Concurrency": "qflow.core.flow",
     "ConfigError": "qflow.errors",
     "Cron": "qflow.core.cron",
+    "Debounce": "qflow.core.flow",
     "DefinitionError": "qflow.errors",
     "Event": "qflow.core.event",
     "EventError": "qflow.errors",
@@ -85,17 +104,21 @@ _HOMES = {
     "NestedStepError": "qflow.errors",
     "NonRetriableError": "qflow.errors",
     "Place": "qflow.core.middleware",
+    "Priority": "qflow.core.flow",
     "QflowError": "qflow.errors",
+    "RateLimit": "qflow.core.flow",
     "RedisError": "qflow.errors",
     "RetryAfterError": "qflow.errors",
     "Run": "qflow.core.context",
     "Sealed": "qflow.core.sealed",
     "SealedError": "qflow.errors",
+    "Singleton": "qflow.core.flow",
     "Step": "qflow.core.step",
     "StepContext": "qflow.core.middleware",
     "StepError": "qflow.errors",
     "StepTimeout": "qflow.errors",
     "SyncStep": "qflow.core.step",
+    "Throttle": "qflow.core.flow",
     "Timeouts": "qflow.core.cancel",
 }
 

@@ -16,6 +16,7 @@ from qflow.core import codec
 from qflow.core.control import Control, control_spec
 from qflow.core.durations import Duration, to_ms
 from qflow.core.event import MAX_EVENT_BYTES, Event, check_sendable, encode_data
+from qflow.core.flow import check_shared
 from qflow.core.function import Function, check_handler, check_id, failure_handler
 from qflow.core.ids import ulid
 from qflow.core.memo import value_text
@@ -97,12 +98,12 @@ class App:
         `trigger` is an event name ("user/created", "user/*"), EventTrigger(…), Cron(…), or a list of
         at most ten. `retries` (0 to 20) and `backoff` hold for each step and, separately, for the
         handler's own code; `timeout` bounds each attempt of a step. What else it takes, and what that
-        means, is listed in `Control`.
+        means, is listed in `Control` and `Flow`.
 
         Raises DefinitionError for anything that could not work.
         """
         where = f"function {check_id(id)!r} of app {self.name!r}"
-        controlled = control_spec(control, where)
+        controlled = control_spec(control, id, self.name, where)
         triggers = parse_triggers(trigger, where)
         if backoff is not None and not isinstance(backoff, Backoff):
             raise DefinitionError(f"{where}: backoff must be Backoff(…), not {backoff!r}")
@@ -220,6 +221,8 @@ class App:
                 raise DefinitionError(
                     f"{where} is defined already, by {place}; give this one its own id"
                 )
+            others = {name: each.control for name, each in self._functions.items()}
+            check_shared(function.control, others, where)
             self._functions[function.id] = function
 
     def _connection(self) -> tuple[Redis, Keys]:

@@ -48,3 +48,8 @@ async def ahops(step: Step) -> list[int]:
 @app.function("first", trigger="bench/first")
 def first(event: Event, step: SyncStep) -> int:
     return step.run("first", time.time_ns) - int(event.data["sent"])
+
+
+@app.function("narrow", trigger="bench/narrow", concurrency=1)
+def narrow(step: SyncStep) -> None:
+    step.run("only", nothing)

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "runs": "List, show, follow and control runs.",
     "functions": "List, show, explain, pause and resume published functions.",
     "events": "List and follow events.",
+    "limits": "List concurrency limits: who holds slots, who waits.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",
     "completion": "Print the completion script of a shell.",

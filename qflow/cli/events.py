@@ -55,6 +55,38 @@ def rejected_command(settings: Settings, limit: int, cursor: str, as_json: bool)
     _show(found.rows, found.cursor, as_json, "events rejected")
 
 
+@command.command("show")
+@click.argument("event")
+@as_json
+@with_settings(*CONNECTION)
+def show_command(settings: Settings, event: str, as_json: bool) -> None:
+    """Show the event of that id (or entry), and what became of it for each function."""
+    from qflow.read.fates import fates
+
+    redis, keys = connect(settings)
+    found = events.find(redis, keys.events, event)
+    told = fates(redis, keys, found)
+    row = opener().event(found)
+    if as_json:
+        display.print_json({**row.as_dict(), "functions": [fate.as_dict() for fate in told]})
+        return
+    click.echo(f"{display.one_line(row.name)}  {row.id or row.entry}  {display.moment(row.at)}")
+    click.echo(_data(row, 200))
+    if not told:
+        click.echo("no published function listens for it")
+        return
+    table = display.table("function", "outcome", "run", "status", "why", give_way="why")
+    for fate in told:
+        table.add_row(
+            fate.function,
+            fate.outcome,
+            fate.run,
+            display.status(fate.status),
+            display.cell(fate.why),
+        )
+    display.console().print(table)
+
+
 @command.command("tail")
 @click.option("--name", default="", help="Only events of this name; * stands for anything.")
 @as_json

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, Final
 
 from qflow.core.cancel import CancelOn, Timeouts, parse_cancel_on
+from qflow.core.flow import Flow, flow_spec
 from qflow.core.middleware import Middleware
 from qflow.errors import DefinitionError
 
 
-class Control(TypedDict, total=False):
-    """The arguments of `@app.function` that control its runs.
+class Control(Flow, total=False):
+    """The arguments of `@app.function` that control its runs, besides those of `Flow`.
 
     `on_failure`: a handler (sync or async, wanting event, step, run) that runs once for each failed
     run, as a durable function of its own named `<id>-failure`, with the retries of the function. Its
@@ -35,15 +36,18 @@ class Control(TypedDict, total=False):
     middleware: Sequence[Middleware]
 
 
-def control_spec(given: Control, where: str) -> dict[str, Any]:
+_NAMES: Final = (*Control.__annotations__, *Flow.__annotations__)
+
+
+def control_spec(given: Control, function: str, app: str, where: str) -> dict[str, Any]:
     """Return what a worker publishes of a function's control; raise DefinitionError for nonsense."""
-    unknown = sorted(given.keys() - Control.__annotations__.keys())
+    unknown = sorted(given.keys() - {*_NAMES})
     if unknown:
         raise DefinitionError(
             f"{where}: there is no argument {unknown[0]!r}; besides trigger, name, retries, backoff and "
-            f"timeout there are {', '.join(Control.__annotations__)}"
+            f"timeout there are {', '.join(dict.fromkeys(_NAMES))}"
         )
-    spec: dict[str, Any] = {}
+    spec = flow_spec(given, function, app, where)
     cancel_on, timeouts = given.get("cancel_on"), given.get("timeouts")
     if cancel_on:
         spec["cancel_on"] = [rule.to_spec() for rule in parse_cancel_on(cancel_on, where)]

@@ -9,7 +9,7 @@ RunStatus = Literal["queued", "running", "waiting", "completed", "failed", "canc
 RUN_STATUSES: Final[tuple[RunStatus, ...]] = get_args(RunStatus)
 
 TRANSITIONS: Final[dict[RunStatus, tuple[RunStatus, ...]]] = {
-    "queued": ("running", "cancelled"),
+    "queued": ("running", "cancelled", "skipped"),
     "running": ("queued", "waiting", "completed", "failed", "cancelled"),
     "waiting": ("queued", "running", "cancelled"),
     "completed": (),

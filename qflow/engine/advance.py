@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -223,10 +223,17 @@ def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
                 arguments[name] = entry.run
             else:
                 event = _event(function, entry.frame.origin.event_text)
-                arguments[name] = event if name == "event" else [event]
+                others = [] if name == "event" else _others(function, entry.known.fields)
+                arguments[name] = [event, *others] if name == "events" else event
     except SealedError as error:
         raise type(error)(f"run {entry.run_id}: {error}") from None
     return arguments
+
+
+def _others(function: Function[Any], fields: Mapping[str, str]) -> list[Event[Any]]:
+    """Return the events of a batch besides its first."""
+    count = int(fields.get("batched", "1"))
+    return [_event(function, fields[f"event:{n}"]) for n in range(2, count + 1)]
 
 
 def _opened_end(hooks: Hooks, text: str) -> str:

@@ -42,12 +42,14 @@ def dropping(step: str) -> Opening:
 def prepare(
     lookback: Lookback, openings: Sequence[Opening], fields: Mapping[str, str]
 ) -> list[Opening]:
-    """Make these ready to be opened: invoked runs learn what may end them, waits for events look back.
-    Return those waits."""
+    """Make these ready to be opened: invoked runs learn what they pass and what may
+    end them, waits for events look back. Return those waits."""
     for each in openings:
         if each.spec["kind"] == "child":
             spec = lookback.published(each.spec["fn"])
-            each.spec["terms"] = terms_text(spec, each.spec["event"]) if spec else ""
+            event = each.spec["event"]
+            at_ms = json.loads(event)["ts"]
+            each.spec["terms"] = terms_text(spec, event, at_ms, gated=True) if spec else ""
     events = [each for each in openings if each.spec["kind"] == "event"]
     for each in events:
         lookback.prepare(each.spec, fields)

@@ -55,8 +55,9 @@ class Rerunner:
         text = event.decode("utf-8", "surrogatepass")
         changed = "" if change.data is None else _with_data(text, change.data)
         seconds, micros = self._redis.call("TIME")
-        run = ulid(int(seconds) * 1000 + int(micros) // 1000, os.urandom(10))
-        terms = terms_text(spec, changed or text)
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        run = ulid(now_ms, os.urandom(10))
+        terms = terms_text(spec, changed or text, now_ms)
         start = Start(spec["id"], run, spec["version"], spec["app"], terms)
         edit = json.dumps({"step": change.step, "data": change.input}) if change.step else ""
         call = again.again(self._keys, Anew(old, start, changed, edit), self._keep, kept)

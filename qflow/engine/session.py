@@ -23,7 +23,7 @@ from qflow.core.outcome import Again, Done, Effect, Fail, Open, Send, Store
 from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone, written
 from qflow.errors import Fenced, Suspend
 from qflow.store.open import Opening, Suspension, fork
-from qflow.store.run import CANCELLED, NO_TIMEOUT, NOTHING, Held, Lane, Standing, mark
+from qflow.store.run import CANCELLED, NO_TIMEOUT, NOTHING, YIELDED, Held, Lane, Standing, mark
 from qflow.store.script import Call
 from qflow.telemetry import detailed, emit
 
@@ -195,6 +195,8 @@ class Session:
         last = last[0] if isinstance(last, list) else last
         if last == CANCELLED:
             self.cancel()
+        if last == YIELDED:
+            self.closed = True
         if isinstance(last, int):
             own = ()  # the last call was applied, so those before it were: at first, or when repeated
         for item in own:

@@ -10,34 +10,46 @@ from typing import Any
 from qflow.core.cancel import digest, rule_key
 from qflow.core.event import as_mapping
 from qflow.core.ids import ulid
+from qflow.engine.admit import gates, is_limited, standing
 from qflow.errors import QflowError
 from qflow.store.stream import Start
 
 
 def starting(spec: Mapping[str, Any], event: str, now_ms: int) -> Start:
     """Return the run to create of a published function for an event, given as a run keeps it."""
-    terms = terms_of(spec, event)
+    limited = as_mapping(event) if is_limited(spec) else None
+    terms = terms_of(spec, event, now_ms, limited)
     source = spec.get("idempotency")
     if source:
         terms["once"] = _value(source, event, now_ms)
+    if limited is not None:
+        terms["gates"] = gates(spec, limited, now_ms)
     kept = {name: value for name, value in terms.items() if value}
     run = ulid(now_ms, os.urandom(10))
     return Start(spec["id"], run, spec["version"], spec["app"], json.dumps(kept) if kept else "")
 
 
-def terms_of(spec: Mapping[str, Any], event: str) -> dict[str, Any]:
-    """Return what may end a run of `event` from outside: its deadlines, and the rules it falls under."""
+def terms_of(
+    spec: Mapping[str, Any], event: str, now_ms: int, limited: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what may end a run of `event` from outside, its deadlines and the rules it falls under, and
+    where it queues; `limited` is the event where it was read before."""
     terms: dict[str, Any] = dict(spec.get("timeouts", ()))
     rules = spec.get("cancel_on", ())
     if rules:
         cause = json.loads(event)
         terms["cancel"] = [key for rule in rules if (key := rule_key(spec["id"], rule, cause))]
+    if is_limited(spec):
+        terms |= standing(spec, limited or as_mapping(event), now_ms)
     return terms
 
 
-def terms_text(spec: Mapping[str, Any], event: str) -> str:
-    """Return `terms_of` as scripts take them: JSON, or "" where nothing but the run itself ends it."""
-    kept = {name: value for name, value in terms_of(spec, event).items() if value}
+def terms_text(spec: Mapping[str, Any], event: str, now_ms: int, *, gated: bool = False) -> str:
+    """Return `terms_of` as scripts take them: JSON, or "" for nothing; `gated`: with the gates it passes."""
+    terms = terms_of(spec, event, now_ms)
+    if gated and is_limited(spec):
+        terms["gates"] = gates(spec, as_mapping(event), now_ms)
+    kept = {name: value for name, value in terms.items() if value}
     return json.dumps(kept) if kept else ""
 
 

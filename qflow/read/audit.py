@@ -1,5 +1,5 @@
-"""The no-stuck-run audit: every unfinished run has a queued job, a live lease, a timer or a pause, or waits
-for open steps, each of which has one of these or a waiter.
+"""The no-stuck-run audit: every unfinished run has a queued job, a live lease, a timer, a backlog place
+or a pause, or waits for open steps, each of which has one of these or a waiter; no slot is held for nothing.
 
 Each run is looked at in one transaction. The system is live, so what looks wrong is looked at again,
 and only what stays exactly as it was is reported: a run that moved on meanwhile is fine.
@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from qflow.core.status import UNFINISHED
 from qflow.read import backing
 from qflow.read.backing import RESCUE, Record
+from qflow.read.limits import leaks
 from qflow.read.snapshot import clock_ms, scored, text
 from qflow.store.keys import Keys
 from qflow.store.redis import Command, Redis
@@ -120,6 +121,7 @@ def audit(redis: Redis, keys: Keys, pause_s: float = PAUSE_S) -> Audit:
                 suspects.append(found)
         seen.update(listed.run for listed in page if listed.status in UNFINISHED)
     findings = _confirmed(redis, keys, suspects, pause_s) if suspects else []
+    findings += [Stuck(*found) for found in leaks(redis, keys, pause_s)]
     took_ms = round((time.monotonic() - began) * 1000)
     return Audit(len(seen), len(queue), rescues, tuple(findings), took_ms)
 
@@ -200,7 +202,7 @@ def _look(
 
 def _reading(keys: Keys, run: str) -> list[Command]:
     return [
-        ("HMGET", keys.run(run), "lane", "fn", "status"),
+        ("HMGET", keys.run(run), "lane", "fn", "status", "flow"),
         ("HGETALL", keys.open(run)),
         ("HGETALL", keys.waits(run)),
     ]

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from qflow.core.ids import job_id, step_hash
 from qflow.read.snapshot import text
+from qflow.store.gate import groups_of
 from qflow.store.keys import Keys
 from qflow.store.redis import Command
 from qflow.store.run import Lane
@@ -19,12 +20,14 @@ RESCUE: Final = "rescue"
 
 
 class Record(NamedTuple):
-    """A lane's record, or an open step's, and what the latter waits for (JSON, "" for nothing)."""
+    """A lane's record, or an open step's, what the latter waits for (JSON, "" for nothing),
+    and the limits of its run."""
 
     record: str
     is_open: bool
     function: str
     wait: str = ""
+    flow: str = ""
 
     @property
     def lane(self) -> Lane:
@@ -53,6 +56,8 @@ def ask(keys: Keys, run: str, of: Record, *, deep: bool) -> list[Command]:
         return [("ZSCORE", keys.scheduled, of.job(run))]
     if lane.state == "h":
         return [("HGET", keys.paused, of.function)]
+    if lane.state == "b":
+        return [("ZSCORE", keys.backlog(group), of.member(run)) for group in groups_of(of.flow)]
     if lane.state == "q" and deep:
         return [("LPOS", keys.queue, of.job(run))]
     if lane.state == "w" and of.is_open:
@@ -79,6 +84,9 @@ def judge(run: str, of: Record, replies: Sequence[Any], queue: frozenset[str] | 
         return "" if queued else "waits for a job that is not in the queue"
     if lane.state == "d":
         return "" if replies[0] is not None else "waits for a timer that is not set"
+    if lane.state == "b":
+        backed = any(reply is not None for reply in replies)
+        return "" if backed else "waits for a slot, but is in no backlog"
     if lane.state == "h":
         return "" if replies[0] is not None else "is held back by a pause that is over"
     if lane.state == "w" and of.is_open:
@@ -109,12 +117,12 @@ def lapse(of: Record, replies: Sequence[Any], now_ms: int) -> str:
 def records(
     run: Sequence[bytes | None], flat: Sequence[bytes], waits: Sequence[bytes]
 ) -> tuple[Record, ...]:
-    """Return the records of a run, of whose hash the lane and fn are given: its lane first, then its
-    open steps by step."""
-    lane, function = text(run[0]), text(run[1])
+    """Return the records of a run, of whose hash lane, fn, status and flow are given: its lane first,
+    then its open steps by step."""
+    lane, function, flow = text(run[0]), text(run[1]), text(run[3])
     wanted = {text(waits[i]): text(waits[i + 1]) for i in range(0, len(waits), 2)}
     opened = [
-        Record(text(flat[i + 1]), True, function, wanted.get(text(flat[i]), ""))
+        Record(text(flat[i + 1]), True, function, wanted.get(text(flat[i]), ""), flow)
         for i in range(0, len(flat), 2)
     ]
-    return (Record(lane, False, function), *sorted(opened)) if lane else ()
+    return (Record(lane, False, function, flow=flow), *sorted(opened)) if lane else ()

@@ -85,6 +85,7 @@ def _execute(
     held = Held(
         keys, taken.run, name, attempt, options.ttl_s, options.wip_ttl_s,
         taken.fields.get("created", "0"), is_plain(taken.fields),
+        taken.fields.get("flow", ""),
     )  # fmt: skip
     engine = Engine(Committer(redis), Clock(now_ms), LoopThread("rq"))
     if taken.is_open:

@@ -18,11 +18,12 @@ from rq_scheduler import Scheduler as RQScheduler
 
 from qflow import crashpoints
 from qflow.core.cron import Cron, due_ticks, fire_ms, tick_event
+from qflow.engine.admit import pace_of
 from qflow.engine.cancelling import tell_cancelled
 from qflow.engine.starting import starting
 from qflow.errors import QflowError
 from qflow.services.service import Service
-from qflow.store import directory, ending, lease, timer
+from qflow.store import directory, ending, gate, lease, timer
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import run
@@ -74,7 +75,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         if not bid.token:
             return min(bid.wait_ms / 1000 + 0.01, _LONGEST_WAIT_S)
         crashpoints.reach("scheduler.before_due")
-        moved = timer.due(self._redis, self._keys, bid.token, _BATCH, self._keep.ttl_s)
+        moved = timer.due(self._redis, self._keys, bid.token, _BATCH, self._keep)
         crashpoints.reach("scheduler.after_due")
         if moved.count > 0:
             emit("timers.moved", count=moved.count)
@@ -163,6 +164,9 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         if version == self._version:
             return
         self._version, specs = directory.functions(self._redis, self._keys)
+        gate.serve_all(self._redis, self._keys)  # a limit may have been raised or dropped
+        for function, spec in specs.items():
+            gate.respace_all(self._redis, self._keys, function, pace_of(spec))
         self._crons = {
             f"{fn}|{cron.key}": (cron, spec)
             for fn, spec in specs.items()

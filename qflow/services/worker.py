@@ -134,7 +134,7 @@ class Worker:
         options = self._options
         return Held(
             self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s,
-            fields.get("created", "0"), is_plain(fields),
+            fields.get("created", "0"), is_plain(fields), fields.get("flow", ""),
         )  # fmt: skip
 
     def _yields(self, since: float, function: str) -> bool:

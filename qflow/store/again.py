@@ -52,8 +52,7 @@ def hasten(keys: Keys, run: str, what: str, step: str, ttl_s: int) -> Call:
     return Call(
         "hasten",
         (
-            keys.run(run), keys.trace(run), keys.open(run), keys.waits(run), keys.scheduled, keys.queue,
-            keys.wake,
+            keys.run(run), keys.trace(run), keys.open(run), keys.waits(run), keys.scheduled, keys.wake,
         ),
         (keys.ns, RQ, run, what, step, JOB_DATA, ttl_s),
     )  # fmt: skip

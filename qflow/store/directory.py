@@ -26,6 +26,7 @@ def publish(
             keys.functions,
             keys.functions_version,
             keys.functions_listened,
+            keys.limits,
             keys.cron,
             keys.published(publisher),
         ),

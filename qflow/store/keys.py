@@ -106,6 +106,59 @@ class _Control(_Namespace):
         return f"{self.ns}:deadlines"
 
 
+class _Flow(_Namespace):
+    """Keys of flow control."""
+
+    @cached_property
+    def limits(self) -> str:
+        """Hash. Limit → how many steps it allows at once, as published. Written by publish; permanent."""
+        return f"{self.ns}:limits"
+
+    def slots(self, limit: str) -> str:
+        """Sorted set. Runs that hold a slot of a limit, `<limit>=<value of its key>`, by the time since
+        (ms). Written by whatever queues a job and whatever ends one; gone with the last of them."""
+        return f"{self.ns}:slots:{limit}"
+
+    def backlog(self, group: str) -> str:
+        """Sorted set. Runs that wait for the slots of a group of limits, by age less priority (ms). Gone
+        with the last of them."""
+        return f"{self.ns}:backlog:{group}"
+
+    def ring(self, limit: str) -> str:
+        """List. Groups that wait for a limit that is full, the next to be served first. Gone with the last
+        of them."""
+        return f"{self.ns}:ring:{limit}"
+
+    @cached_property
+    def rings(self) -> str:
+        """Sorted set. Limits that somebody waits for, by the time since (ms). Gone with the last of them."""
+        return f"{self.ns}:rings"
+
+    def rate(self, function: str, key: str) -> str:
+        """Sorted set. Runs that a rate limit let start, by time (ms). Expires with its period."""
+        return f"{self.ns}:rate:{function}:{key}"
+
+    def throttle(self, function: str, key: str) -> str:
+        """String. When the next run would start at an even pace (µs); `key` begins with the numbers of the
+        throttle. Expires soon after that."""
+        return f"{self.ns}:throttle:{function}:{key}"
+
+    def single(self, function: str, key: str) -> str:
+        """Sorted set. The unfinished run of a singleton. Gone with its end."""
+        return f"{self.ns}:single:{function}:{key}"
+
+    def pending(self, function: str, key: str) -> str:
+        """String. The run that gathers events at present (debounce, batch). Deleted when it starts or is
+        cancelled."""
+        return f"{self.ns}:pending:{function}:{key}"
+
+    @cached_property
+    def behind(self) -> str:
+        """Sorted set. Delayed jobs of runs with a negative priority, by due time (ms); workers without
+        other work take them before. Gone with the last of them."""
+        return f"{self.ns}:behind"
+
+
 class _OfRQ(_Namespace):
     """RQ's own keys."""
 
@@ -177,7 +230,7 @@ class _OfRQ(_Namespace):
         return f"{RQ}:queues"
 
 
-class Keys(_Waits, _Control, _OfRQ):
+class Keys(_Waits, _Control, _Flow, _OfRQ):
     """The keys of one namespace."""
 
     # -- events
@@ -195,12 +248,16 @@ class Keys(_Waits, _Control, _OfRQ):
     # -- runs
 
     def run(self, run: str) -> str:
-        """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output, error,
-        attempt, lane; watched, reason and request where something may end it, or did; origin, again and
-        edit where it was run again; `patch:<id>` where it took the new path at a change of its code;
-        forked (1 where several steps were ever open at once), settled (how many open ones were) and
-        `child:<hash>` (the run that a step invoked); parent and parent_step where a step of another run
-        started it. Written by start, claim and the transitions; expires by retention once ended."""
+        """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output,
+        error, attempt, lane; flow (its limits), ahead (its priority, ms) and age (its place among
+        those who wait); gates, gate and gather until it starts, where that is later; merged, ts,
+        first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
+        batch; watched, reason and request where something may end it, or did; origin, again and
+        edit where it was run again; `patch:<id>` where it took the new path at a change of its
+        code; forked (1 where several steps were ever open at once), settled (how many open ones
+        were) and `child:<hash>` (the run that a step invoked); parent, parent_step (and parents) where a step
+        of another run started it. Written by start, claim and the transitions; expires by retention
+        once ended."""
         return f"{self.ns}:run:{run}"
 
     def steps(self, run: str) -> str:

@@ -31,7 +31,7 @@ def unpause(redis: Redis, keys: Keys, function: str) -> Resumed:
     """End a function's pause, and queue up to 2,000 of the jobs that it held back."""
     call = Call(
         "unpause",
-        (keys.paused, keys.held(function), keys.queue, keys.wake),
+        (keys.paused, keys.held(function), keys.wake),
         (keys.ns, RQ, function, _BATCH),
     )
     return Resumed(*run(redis, call))

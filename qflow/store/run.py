@@ -16,6 +16,8 @@ from qflow.store.script import Call
 NO_TIMEOUT: Final = -1
 CANCELLED: Final = 3
 """A transition's reply where the run was cancelled meanwhile."""
+YIELDED: Final = 4
+"""A transition's reply where the run has to wait for its slots, behind others."""
 _LONGEST_SEARCHED: Final = 2000
 _OLDEST_SEARCHED: Final = 500
 
@@ -94,6 +96,8 @@ class Held:
     created: str = "0"
     plain: bool = True
     """Whether the run's end concerns nobody but itself: advance.lua sees to it then."""
+    flow: str = ""
+    """The limits that it holds slots of."""
 
     @cached_property
     def run_keys(self) -> tuple[str, str, str]:
@@ -189,7 +193,9 @@ def advance(
     output: str = "",
 ) -> Call:
     """Keep a finished step, if any, and go on under this worker: with `next_record`, or with the
-    run's end where there is `output`, which is kept for `retention_s` then."""
+    run's end where there is `output`, which is kept for `retention_s` then. Before its next step a run
+    with limits may have to wait for its slots (YIELDED)."""
+    moves_on = output or not next_record.endswith("|")
     keys, head = _heads(held.keys, lane.worker, held.ttl_s, retention_s)
     return Call(
         "advance",
@@ -200,6 +206,7 @@ def advance(
                 held.run, standing.record, next_record, standing.entered, held.job(lane),
                 "" if standing.opened else standing.began_ms, *written, held.function,
                 standing.timeout_s, held.created, output,
+                held.flow if moves_on else "",
             ),
         ),
     )  # fmt: skip

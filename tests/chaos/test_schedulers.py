@@ -7,6 +7,7 @@ import time
 from chaos.scene import SCHEDULES, Scene, timed
 
 from qflow.store import timer
+from qflow.store.stream import Keep
 from qflow.testing.processes import Process
 
 MINUTE_MS = 60_000
@@ -36,7 +37,7 @@ def test_one_run_a_tick(scene: Scene) -> None:
         third = scene.until(lambda: _other(scene, schedulers, second), "the last to take over")
         expected |= _set_back(scene, 15)
         second.resume()
-        assert timer.due(scene.redis, scene.keys, token, 10, 60).count == -1, (
+        assert timer.due(scene.redis, scene.keys, token, 10, Keep(60, 60)).count == -1, (
             "an old leader may move"
         )
         _until_fired(scene, expected)

@@ -144,7 +144,7 @@ class Scene:
         led = lease.lead(self.redis, self.keys, "scheduler", 30_000)
         for job in self.redis.call("ZRANGE", self.keys.scheduled, 0, -1):
             self.redis.call("ZADD", self.keys.scheduled, "XX", 1, job)
-        timer.due(self.redis, self.keys, led.token, 100, 60)
+        timer.due(self.redis, self.keys, led.token, 100, stream.Keep(60, 60))
 
     def fetch(self, run: str, field: str) -> str:
         return (self.redis.call("HGET", self.keys.run(run), field) or b"").decode()

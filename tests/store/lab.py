@@ -135,7 +135,7 @@ class Lab:
     def due(self, token: int, limit: int = 100) -> timer.Moved:
         """Move due jobs."""
         self.redis.call("SCRIPT", "FLUSH")
-        return timer.due(self.redis, self.keys, token, limit, TTL_S)
+        return timer.due(self.redis, self.keys, token, limit, KEEP)
 
     # -- to look
 

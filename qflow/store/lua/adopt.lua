@@ -3,18 +3,23 @@
 -- queues what is due without telling anybody.
 -- KEYS: leases lanes scheduled
 -- ARGV: ns worker lease_ms id
--- Builds: <ns>:run:<run>…, the indexes of the run's status
+-- Builds: <ns>:run:<run>…, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the run's status
 -- Returns: {} where the job is not its run's current one, else {job, lane record, run hash, steps hash, now_ms, 1 for an open step}
 -- Callers: store.run.adopt
 local leases_key, lanes_key, scheduled_key = unpack(KEYS)
 local ns, worker, lease_ms, id = unpack(ARGV)
 -- include: clock
 -- include: index
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
+-- include: early
 -- include: hold
 local run = string.sub(id, 1, 26)
 local run_key = ns .. ':run:' .. run
 local hash = string.match(id, '^%w+%-(%w+)%-%d+$') or ''
-local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued')
+local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'flow', 'age', 'gates')
 local open = redis.call('HGET', run_key .. ':open', hash)
 local state, token, counts, owner, step =
   string.match(open or known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|([^|]*)|(.*)$')
@@ -26,6 +31,8 @@ if not repeated and not (current and (state == 'q' or state == 'd')) then
   return {}
 end
 if not repeated and is_paused(ns, known[2]) then
+  redis.call('ZREM', scheduled_key, id)
+  redis.call('HDEL', run_key, 'due', 'gates', 'gate')
   if open then
     hold_open(ns, 'rq', run_key, id, known[2], hash, open)
   else
@@ -33,6 +40,7 @@ if not repeated and is_paused(ns, known[2]) then
   end
   return {}
 end
+if not repeated and not open and state == 'd' and waits_on(ns, 'rq', run, id, known, scheduled_key) then return {} end
 local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
 if not repeated then
   redis.call('ZREM', scheduled_key, id)
@@ -45,7 +53,7 @@ if open and not repeated then
 elseif not repeated then
   redis.call('HSET', run_key, 'lane', record, 'status', 'running')
   redis.call('HSETNX', run_key, 'started', now_ms)
-  redis.call('HDEL', run_key, 'due')
+  redis.call('HDEL', run_key, 'due', 'gates', 'gate')
   redis.call('SADD', lanes_key, run)
   redis.call('EXPIRE', lanes_key, 86400)
   move_index(ns, known[2], run, known[3], 'running', known[4])

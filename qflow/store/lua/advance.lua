@@ -5,14 +5,15 @@
 -- (open.lua) and is closed only: `started_ms` is empty then. `entered`, where not empty, is the job
 -- that led to this step and is closed with it.
 -- KEYS: wip finished lanes
--- ARGV: ns rq worker data ttl retention_s [run expected next entered closed started_ms step result trace fn timeout created output]...
--- Builds: <ns>:run:<run>…, <rq>:job:<closed> and of `entered`, <ns>:functions:listened, <ns>:events, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, the indexes of the runs' status
--- Returns: for each run 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
+-- ARGV: ns rq worker data ttl retention_s [run expected next entered closed started_ms step result trace fn timeout created output flow]...
+-- Builds: <ns>:run:<run>…, <rq>:job:<closed> and of `entered`, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <ns>:functions:listened, <ns>:events, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, the indexes of the runs' status
+-- Returns: for each run 1 done, 2 done before, 3 the run was cancelled, 4 done and the run waits for its slots, or the current lane record where the lease was lost
 -- Callers: store.run.advance
 local wip_key, finished_key, lanes_key = unpack(KEYS)
 local ns, rq, worker, data, ttl, retention_s = unpack(ARGV, 1, 6)
 -- include: fence
 -- include: clock
+-- include: jobs
 -- include: unwatch
 -- include: tell
 local jobs = rq .. ':job:'
@@ -39,12 +40,36 @@ local function end_run(run, run_key, fn, created, output)
   runs[#runs + 1], ended[#ended + 1] = run, run
   runs[run] = created
 end
+-- A run with limits: frees them at its end, and lets go of them before its next step where others come first.
+-- What it needs is defined in here, so that runs without limits do not pay for it.
+local function let_go(run, run_key, next, flow, created, has_ended, fn)
+-- include: index
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
+  if has_ended then return free_slots(ns, rq, run, flow, true) end
+  local age = redis.call('HGET', run_key, 'age')
+  if not yield_slots(ns, rq, run, flow, age) then return nil end
+  local token, counts, step = string.match(next, '^s|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
+  redis.call('HSET', run_key, 'lane', 'b|' .. token .. '|' .. counts .. '||' .. step, 'status', 'queued', 'queued', millis)
+  local id = run .. '-' .. string.sub(redis.sha1hex(step), 1, 10) .. '-' .. token
+  open_job(jobs .. id, 'deferred', ns, data, fn .. '/' .. step, -1, ttl)
+  redis.call('SREM', lanes_key, run)
+  move_index(ns, fn, run, 'running', 'queued', created)
+  free_slots(ns, rq, run, flow, false)
+  return 4
+end
+local function yielded(run_key, next) -- by this very call, whose reply was lost
+  local state, token = string.match(redis.call('HGET', run_key, 'lane') or '', '^([bq])|(%d+)|')
+  return state and token == string.match(next, '^s|(%d+)|') and 4
+end
 local replies = {}
-for i = 7, #ARGV, 13 do
+for i = 7, #ARGV, 14 do
   local run, expected, next, entered, closed, started_ms, step, result, trace, fn, timeout, created,
-    output = unpack(ARGV, i, i + 12)
+    output, flow = unpack(ARGV, i, i + 13)
   local run_key = ns .. ':run:' .. run
-  local refused = refuse(run_key, ns, expected, next)
+  local refused = flow ~= '' and yielded(run_key, next) or refuse(run_key, ns, expected, next)
   if not refused then
     if output == '' then
       redis.call('HSET', run_key, 'lane', next)
@@ -65,6 +90,7 @@ for i = 7, #ARGV, 13 do
     end
     close(closed, started_ms == '')
     if output ~= '' then end_run(run, run_key, fn, created, output) end
+    if flow ~= '' then refused = let_go(run, run_key, next, flow, created, output ~= '', fn) end
   end
   replies[#replies + 1] = refused or 1
 end

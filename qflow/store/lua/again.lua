@@ -3,7 +3,7 @@
 -- are linked.
 -- KEYS: run steps order functions rq_queues wake scheduled
 -- ARGV: ns rq old fn run version app terms event edit data ttl keep_s [step note]...
--- Builds: <ns>:run:<run> of the new one, <ns>:paused, <ns>:held:<fn>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
+-- Builds: <ns>:run:<run> of the new one, <ns>:paused, <ns>:held:<fn>, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <ns>:behind, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
 -- Returns: 1 created, now or by this very call before, 0 there is no such run, -1 its function is not published
 -- Callers: store.again.again
 local run_key, steps_key, order_key, functions_key, queues_key, wake_key, scheduled_key = unpack(KEYS)
@@ -16,13 +16,23 @@ if redis.call('EXISTS', new_key) == 1 then return 1 end
 -- include: clock
 -- include: jobs
 -- include: index
+-- include: wake
+-- include: timer
+-- include: place
+-- include: slots
+-- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
 -- include: holdings
 -- include: tell
 -- include: cancel
 -- include: terms
+-- include: gates
+-- include: admit
 -- include: create
--- include: wake
 local fields, kept = {}, {}
 for at = 1, #known, 2 do fields[known[at]] = known[at + 1] end
 for i = 14, #ARGV, 2 do
@@ -48,7 +58,7 @@ if edit ~= '' then redis.call('HSET', new_key, 'edit', edit) end
 redis.call('HSET', new_key, 'origin', old)
 redis.call('HSET', run_key, 'again', run)
 make_run(ns, rq, fn, run, version, app, fields.event_id, event == '' and fields.event or event, data, ttl,
-  nil, terms ~= '' and cjson.decode(terms), keep_s, scheduled_key)
+  nil, terms ~= '' and cjson.decode(terms), keep_s, scheduled_key, redis.call('HGET', ns .. ':paused', fn))
 redis.call('SADD', queues_key, rq .. ':queue:' .. ns)
 wake_workers(wake_key, 1)
 return 1

@@ -11,6 +11,8 @@ if redis.call('EXISTS', open_key) == 0 then return 0 end
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
 -- include: resume
 -- include: open
 -- include: settle

@@ -11,6 +11,9 @@ local ns, rq, run, request, reason, ttl, keep_s, data = unpack(ARGV)
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle

@@ -5,18 +5,25 @@
 -- function is put aside. Of a run that has had open steps no finished ones are returned: a worker may know them already.
 -- KEYS: queue wake leases lanes wip scheduled
 -- ARGV: ns rq worker wip_ttl [place]...
--- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:paused, <ns>:held:<fn>, the indexes of the runs' status
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:paused, <ns>:held:<fn>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the runs' status
 -- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}, for an open step {job, its record, some of the run hash, {}, 1}
 -- Callers: store.run.claim
 local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
 local ns, rq, worker, wip_ttl = unpack(ARGV, 1, 4)
 local count = #ARGV - 4
 if not redis.call('ZSCORE', leases_key, worker) then return -1 end
-local first = redis.call('LPOP', queue_key)
+local function next_job() -- jobs behind their time come last
+  return redis.call('LPOP', queue_key) or redis.call('ZPOPMIN', ns .. ':behind')[1]
+end
+local first = next_job()
 if not first then return {} end
 -- include: clock
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
+-- include: serve
+-- include: early
 -- include: hold
 -- include: suspect
 local skipped, held = {}, 0
@@ -60,8 +67,8 @@ end
 local function take(id)
   local run = string.sub(id, 1, 26)
   local run_key = ns .. ':run:' .. run
-  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'forked')
-  local forked = known[6] == '1'
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'flow', 'age', 'gates', 'forked')
+  local forked = known[9] == '1'
   local state, token, counts, step = string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
   local current = token and token == string.match(id, '%-(%d+)$')
   if forked then
@@ -73,19 +80,20 @@ local function take(id)
   if not current or (state ~= 'q' and state ~= 'd') then return drop(id, current) end
   if pausing and is_paused(ns, known[2]) then
     held = held + 1
+    if state == 'd' then
+      redis.call('ZREM', scheduled_key, id)
+      redis.call('HDEL', run_key, 'due', 'gates', 'gate')
+    end
     return hold_run(ns, rq, run, id, known)
   end
   if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect(ns, lanes_key) then
     skipped[#skipped + 1] = id
     return nil
   end
+  if state == 'd' and waits_on(ns, rq, run, id, known, scheduled_key) then return nil end
   local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
   redis.call('HSET', run_key, 'lane', record, 'status', 'running')
   redis.call('HSETNX', run_key, 'started', now_ms)
-  if state == 'd' then
-    redis.call('ZREM', scheduled_key, id)
-    redis.call('HDEL', run_key, 'due')
-  end
   redis.call('SADD', lanes_key, run)
   start_job(id)
   move_index(ns, known[2], run, known[3], 'running', known[4])
@@ -99,7 +107,7 @@ while id do
   local job = take(id)
   if job then taken[#taken + 1] = job end
   if #taken >= count or #skipped >= 32 or held >= 500 then break end
-  id = redis.call('LPOP', queue_key)
+  id = next_job()
 end
 local left = redis.call('LLEN', queue_key)
 -- many suspects go to the tail, where they hold nobody up

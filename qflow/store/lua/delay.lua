@@ -2,7 +2,7 @@
 -- another attempt after a failure. `failure` is a traceback as RQ packs it, or empty.
 -- KEYS: run steps trace closed opened wip registry scheduled
 -- ARGV: ns rq run worker expected next closed_id opened_id step result trace data description timeout ttl closed_status failure attempt delay_ms due_ms note
--- Builds: <ns>:lanes:<worker>, <ns>:wake:timer, <rq>:results:<closed>, the indexes of the run's status
+-- Builds: <ns>:lanes:<worker>, <ns>:wake:timer, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <rq>:results:<closed>, the indexes of the run's status
 -- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.delay
 local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, registry_key, scheduled_key = unpack(KEYS)
@@ -17,7 +17,11 @@ if refused then return refused end
 -- include: commit
 -- include: index
 -- include: timer
-local known = redis.call('HMGET', run_key, 'fn', 'status', 'created')
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
+local known = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow')
 local due = tonumber(due_ms)
 if due == 0 then due = now_ms + tonumber(delay_ms) end
 redis.call('HSET', run_key, 'lane', next, 'status', 'waiting', 'attempt', attempt, 'due', due)
@@ -29,4 +33,5 @@ open_job(opened_key, 'scheduled', ns, data, description, timeout, ttl)
 set_timer(ns, scheduled_key, opened_id, due)
 redis.call('SREM', ns .. ':lanes:' .. worker, run)
 move_index(ns, known[1], run, known[2], 'waiting', known[3])
+if known[4] then free_slots(ns, rq, run, known[4], false) end
 return 1

@@ -11,6 +11,8 @@ local ns, rq, entry, event_id, event, offset, limit, data, ttl = unpack(ARGV)
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
 -- include: resume
 -- include: open
 -- include: settle

@@ -1,30 +1,43 @@
 -- Move due delayed jobs to the queue, a batch at a time, and settle open steps whose sleep or time-out
--- is over. Jobs that are not qflow's are left alone.
--- KEYS: scheduled queue wake leader
--- ARGV: ns rq token limit data ttl
--- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids moved, what an open step waited for, the indexes of the runs' status
+-- is over. A run that has yet to start passes the gates that are left, and who finds a limit full waits for it.
+-- Jobs that are not qflow's are left alone.
+-- KEYS: scheduled wake leader
+-- ARGV: ns rq token limit data ttl keep_s
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids moved, what an open step waited for, <ns>:rate:<fn>:<key>, <ns>:throttle:<fn>:<key>, <ns>:single:<fn>:<key>, <ns>:pending:<fn>:<key>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the runs' status
 -- Returns: {-1} not the leader, else {moved, now_ms, ms of the next due time or -1}
 -- Callers: store.timer.due
-local scheduled_key, queue_key, wake_key, leader_key = unpack(KEYS)
-local ns, rq, token, limit, data, ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local scheduled_key, wake_key, leader_key = unpack(KEYS)
+local ns, rq, token, limit, data, ttl, keep_s =
+  ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7]
 if redis.call('HGET', leader_key, 'token') ~= token then return {-1} end
 -- include: clock
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: timer
+-- include: place
+-- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle
+-- include: ending
+-- include: unwatch
+-- include: holdings
+-- include: tell
+-- include: cancel
+-- include: gates
+-- include: admit
 local now_s = string.format('%.3f', now_ms / 1000)
 local moved, offset = 0, 0
-local function queue_job(id)
+local function queue_job(id, ahead)
   redis.call('HSET', rq .. ':job:' .. id, 'status', 'queued', 'enqueued_at', stamp)
-  redis.call('RPUSH', queue_key, id)
+  place_job(ns, rq, id, ahead)
   moved = moved + 1
 end
 local function move(id, run, hash, job_token)
   local run_key = ns .. ':run:' .. run
-  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created')
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'flow', 'ahead', 'gates', 'age')
   local record = redis.call('HGET', run_key .. ':open', hash)
   if record then
     local state, open_token = string.match(record, RECORD)
@@ -38,9 +51,20 @@ local function move(id, run, hash, job_token)
       moved = moved + 1
     end
   elseif string.match(known[1] or '', '^d|(%d+)|') == job_token then
-    redis.call('HSET', run_key, 'lane', 'q' .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
+    if known[7] and job_token == '1' then
+      fire_run(ns, rq, run, scheduled_key, ttl, keep_s, data)
+      moved = moved + 1
+      return
+    end
+    local queued = not known[5] or take_slots(ns, run, known[5], known[8])
+    redis.call('HSET', run_key, 'lane', (queued and 'q' or 'b') .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
     redis.call('HDEL', run_key, 'due')
-    queue_job(id)
+    if known[6] then redis.call('ZREM', ns .. ':behind', id) end
+    if queued then
+      queue_job(id, known[6])
+    else
+      redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred')
+    end
     move_index(ns, known[2], run, known[3], 'queued', known[4])
   end
 end

@@ -14,12 +14,15 @@ local refused = refuse(run_key, ns, expected, next)
 if refused then return refused end
 -- include: clock
 -- include: jobs
+-- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: unwatch
 -- include: holdings
 -- include: failure
 -- include: commit
 -- include: index
--- include: wake
 -- include: resume
 -- include: open
 -- include: settle

@@ -5,7 +5,7 @@
 -- written and its entries are returned, for the worker to look at them first.
 -- KEYS: run steps trace open waits
 -- ARGV: ns rq run worker expected next closed_id step result trace data ttl keep_s known grouped [hash step item]...
--- Builds: <ns>:lanes:<worker>, <ns>:forks, <ns>:waiters:<digest>, <ns>:recent:<digest>, <ns>:signal:<name>, <ns>:approvals, <ns>:events, <ns>:functions, <rq>:job:<id>, a child's keys, the indexes of the run's status
+-- Builds: <ns>:lanes:<worker>, <ns>:forks, <ns>:waiters:<digest>, <ns>:recent:<digest>, <ns>:signal:<name>, <ns>:approvals, <ns>:events, <ns>:functions, <rq>:job:<id>, a child's keys, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the run's status
 -- Returns: 1 done, 2 done before, 3 the run was cancelled, the current lane record where the lease was lost, or {hash, entry...} to look at
 -- Callers: store.open.fork
 local run_key, steps_key, trace_key, open_key, waits_key = unpack(KEYS)
@@ -19,18 +19,23 @@ if refused then return refused end
 -- include: jobs
 -- include: commit
 -- include: index
+-- include: wake
+-- include: timer
+-- include: place
+-- include: slots
+-- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
 -- include: holdings
 -- include: tell
 -- include: cancel
 -- include: terms
+-- include: gates
+-- include: admit
 -- include: create
--- include: wake
--- include: timer
--- include: resume
--- include: open
--- include: settle
--- include: ending
 -- include: lookback
 -- include: opening
 local items = {}
@@ -48,7 +53,7 @@ for i = 16, #ARGV, 3 do
     items[#items + 1] = {hash, name, item}
   end
 end
-local info = redis.call('HMGET', run_key, 'fn', 'status', 'created')
+local info = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow')
 commit_step(steps_key, trace_key, step, result, trace)
 if suspends then
   if step == '' then
@@ -60,6 +65,7 @@ if suspends then
   redis.call('HSET', run_key, 'lane', next, 'status', 'waiting')
   redis.call('SREM', ns .. ':lanes:' .. worker, run)
   move_index(ns, info[1], run, info[2], 'waiting', info[3])
+  if info[4] then free_slots(ns, rq, run, info[4], false) end
 end
 local token = string.match(next, '^%a|(%d+)|')
 local queued = 0

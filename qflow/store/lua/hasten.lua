@@ -1,25 +1,32 @@
 -- Let a run that waits for a time go on now: past a sleep, or to its next attempt. Without `step`, all its
 -- open steps that wait so do.
--- KEYS: run trace open waits scheduled queue wake
+-- KEYS: run trace open waits scheduled wake
 -- ARGV: ns rq run what step data ttl
--- Builds: <rq>:job:<job>, what a settled step has, the indexes of the run's status
+-- Builds: <rq>:job:<job>, what a settled step has, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the run's status
 -- Returns: {1, step...} those that go on, {0, what it waits for, step} something else, {-1, status} it does not wait for a time
 -- Callers: store.again.hasten
-local run_key, trace_key, open_key, waits_key, scheduled_key, queue_key, wake_key = unpack(KEYS)
+local run_key, trace_key, open_key, waits_key, scheduled_key, wake_key = unpack(KEYS)
 local ns, rq, run, what, step, data, ttl = unpack(ARGV)
 -- include: clock
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle
 local reply, other = {1}, nil
-local function queue_job(hash, token)
+local function queue_job(hash, token, waits)
   local id = run .. '-' .. hash .. '-' .. token
   redis.call('ZREM', scheduled_key, id)
+  if waits then
+    redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred')
+    return
+  end
   redis.call('HSET', rq .. ':job:' .. id, 'status', 'queued', 'enqueued_at', stamp)
-  redis.call('RPUSH', queue_key, id)
+  place_job(ns, rq, id, nil)
   wake_workers(wake_key, 1)
 end
 local function look_at_open(hash, record)
@@ -39,7 +46,7 @@ local function look_at_open(hash, record)
   end
   reply[#reply + 1] = name
 end
-local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created')
+local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'flow', 'age')
 local token, current = string.match(known[1] or '', '^d|(%d+)|%d+|%d+|[^|]*|(.*)$')
 local function waits_of_lane() -- as its latest note says; those of open steps stand between
   for _, entry in ipairs(redis.call('XREVRANGE', trace_key, '+', '-', 'COUNT', 200)) do
@@ -52,9 +59,10 @@ end
 if token then
   local waits = waits_of_lane()
   if waits == what and (step == '' or step == current) then
-    redis.call('HSET', run_key, 'lane', 'q' .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
+    local queued = not known[5] or take_slots(ns, run, known[5], known[6])
+    redis.call('HSET', run_key, 'lane', (queued and 'q' or 'b') .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
     redis.call('HDEL', run_key, 'due')
-    queue_job(current == '' and 'enter' or string.sub(redis.sha1hex(current), 1, 10), token)
+    queue_job(current == '' and 'enter' or string.sub(redis.sha1hex(current), 1, 10), token, not queued)
     move_index(ns, known[2], run, known[3], 'queued', known[4])
     reply[#reply + 1] = current
   else

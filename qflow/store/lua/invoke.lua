@@ -1,7 +1,7 @@
 -- Start a run of one published function directly, without an event on the stream.
 -- KEYS: functions rq_queues wake scheduled
 -- ARGV: ns rq fn run version app terms event_id event data ttl keep_s
--- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
+-- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:rate:<fn>:<key>, <ns>:throttle:<fn>:<key>, <ns>:single:<fn>:<key>, <ns>:pending:<fn>:<key>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
 -- Returns: 1 started, 0 this event id started the function before, -1 the function is not published
 -- Callers: store.invoke.invoke
 local functions_key, queues_key, wake_key, scheduled_key = unpack(KEYS)
@@ -10,13 +10,23 @@ if redis.call('HEXISTS', functions_key, fn) == 0 then return -1 end
 -- include: clock
 -- include: jobs
 -- include: index
+-- include: wake
+-- include: timer
+-- include: place
+-- include: slots
+-- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
 -- include: holdings
 -- include: tell
 -- include: cancel
 -- include: terms
+-- include: gates
+-- include: admit
 -- include: create
--- include: wake
 if not create_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, nil, terms, keep_s, scheduled_key) then
   return 0
 end

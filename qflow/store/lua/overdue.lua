@@ -12,6 +12,9 @@ if redis.call('HGET', leader_key, 'token') ~= token then return {-1} end
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle

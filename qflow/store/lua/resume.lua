@@ -11,6 +11,8 @@ if redis.call('HGET', run_key, 'lane') ~= expected then return 0 end
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
 -- include: resume
 resume(ns, rq, run, data, ttl)
 return 1

@@ -21,6 +21,8 @@ if refused then return refused end
 -- include: failure
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
 -- include: resume
 -- include: open
 -- include: settle

@@ -13,6 +13,8 @@ if not run then return 0 end
 -- include: jobs
 -- include: index
 -- include: wake
+-- include: place
+-- include: slots
 -- include: resume
 -- include: open
 -- include: settle

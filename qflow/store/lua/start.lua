@@ -2,7 +2,7 @@
 -- the stream entry. All or nothing; an entry that was acknowledged before starts nothing.
 -- KEYS: events functions_version rq_queues wake scheduled
 -- ARGV: ns rq group entry version event_id event data ttl keep_s [fn run version app terms]...
--- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the runs
+-- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:rate:<fn>:<key>, <ns>:throttle:<fn>:<key>, <ns>:single:<fn>:<key>, <ns>:pending:<fn>:<key>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the runs
 -- Returns: runs created, -1 where the functions, or the paths of waits, changed since `version`, -2 where the entry was handled before
 -- Callers: store.stream.start
 local events_key, version_key, queues_key, wake_key, scheduled_key = unpack(KEYS)
@@ -13,13 +13,23 @@ if #ARGV < 11 then return 0 end
 -- include: clock
 -- include: jobs
 -- include: index
+-- include: wake
+-- include: timer
+-- include: place
+-- include: slots
+-- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
 -- include: holdings
 -- include: tell
 -- include: cancel
 -- include: terms
+-- include: gates
+-- include: admit
 -- include: create
--- include: wake
 local created = 0
 for i = 11, #ARGV, 5 do
   if create_run(ns, rq, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], event_id, event, data, ttl, entry,

@@ -2,7 +2,7 @@
 -- leader read it. A schedule that a deploy removed or changed fires nothing.
 -- KEYS: cron leader rq_queues wake scheduled
 -- ARGV: ns rq token member last handled tick fn run version app terms event_id event data ttl keep_s
--- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
+-- Builds: <ns>:run:<run>, <ns>:once:<fn>:<value>, <ns>:rate:<fn>:<key>, <ns>:throttle:<fn>:<key>, <ns>:single:<fn>:<key>, <ns>:pending:<fn>:<key>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <ns>:cancel:<rule>, <ns>:deadlines, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
 -- Returns: 1 started, 0 nothing to start or started before, -1 not the leader, -2 the schedule changed
 -- Callers: store.timer.tick
 local cron_key, leader_key, queues_key, wake_key, scheduled_key = unpack(KEYS)
@@ -16,13 +16,23 @@ if tick == '' then return 0 end
 -- include: clock
 -- include: jobs
 -- include: index
+-- include: wake
+-- include: timer
+-- include: place
+-- include: slots
+-- include: serve
+-- include: resume
+-- include: open
+-- include: settle
+-- include: ending
 -- include: unwatch
 -- include: holdings
 -- include: tell
 -- include: cancel
 -- include: terms
+-- include: gates
+-- include: admit
 -- include: create
--- include: wake
 if not create_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, nil, terms, keep_s, scheduled_key) then
   return 0
 end

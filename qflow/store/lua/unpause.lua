@@ -1,14 +1,16 @@
 -- End a function's pause and queue what it held back, a batch at a time, in the order in which it was held.
 -- Until all is queued the function counts as resuming, so that whoever comes next can go on.
--- KEYS: paused held queue wake
+-- KEYS: paused held wake
 -- ARGV: ns rq fn limit
--- Builds: <ns>:run:<run>…, <rq>:job:<job> of the jobs held
+-- Builds: <ns>:run:<run>…, <rq>:job:<job> of the jobs held, <rq>:queue:<ns>, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings
 -- Returns: {1 where it was paused, jobs queued, jobs left}
 -- Callers: store.pause.unpause
-local paused_key, held_key, queue_key, wake_key = unpack(KEYS)
+local paused_key, held_key, wake_key = unpack(KEYS)
 local ns, rq, fn, limit = unpack(ARGV)
 -- include: clock
 -- include: wake
+-- include: place
+-- include: slots
 local was = redis.call('HGET', paused_key, fn)
 local queued = 0
 for _, id in ipairs(redis.call('LRANGE', held_key, 0, limit - 1)) do
@@ -18,13 +20,16 @@ for _, id in ipairs(redis.call('LRANGE', held_key, 0, limit - 1)) do
   local record = open or redis.call('HGET', run_key, 'lane') or ''
   local state, token = string.match(record, '^(%a)|(%d+)|')
   if state == 'h' and token == job_token then
+    local free, ahead = true, nil
     if open then
       redis.call('HSET', run_key .. ':open', hash, 'q' .. string.sub(record, 2))
     else
-      redis.call('HSET', run_key, 'lane', 'q' .. string.sub(record, 2), 'queued', now_ms)
+      local known = redis.call('HMGET', run_key, 'flow', 'age', 'ahead')
+      free, ahead = not known[1] or take_slots(ns, run, known[1], known[2]), known[3]
+      redis.call('HSET', run_key, 'lane', (free and 'q' or 'b') .. string.sub(record, 2), 'queued', now_ms)
     end
-    redis.call('HSET', rq .. ':job:' .. id, 'status', 'queued', 'enqueued_at', stamp)
-    redis.call('RPUSH', queue_key, id)
+    redis.call('HSET', rq .. ':job:' .. id, 'status', free and 'queued' or 'deferred', 'enqueued_at', stamp)
+    if free then place_job(ns, rq, id, ahead) end
     queued = queued + 1
   end
 end

@@ -9,7 +9,18 @@ import signal
 import time
 
 import qflow
-from qflow import CancelOn, Event, Run, Step, SyncStep, Timeouts
+from qflow import (
+    Batch,
+    CancelOn,
+    Concurrency,
+    Debounce,
+    Event,
+    Run,
+    Singleton,
+    Step,
+    SyncStep,
+    Timeouts,
+)
 from qflow.store.redis import Redis
 
 app = qflow.App("chaos")
@@ -135,3 +146,59 @@ def kill(run: str) -> None:
 @app.function("deadly", trigger="load/deadly", retries=1, backoff=FAST)
 def deadly(event: Event, run: Run) -> None:
     kill(run.id)
+
+
+def inside(run: str, step: str, tenant: str, seconds: float) -> str:
+    """Count who executes at once, in each tenant and in all, and keep the most there ever were."""
+    mark = os.urandom(6).hex()
+    for who in (tenant, "all"):
+        # a process that is killed never leaves; its entry counts for as long as its lease may last
+        now = time.time()
+        _effects.call("ZREMRANGEBYSCORE", f"gauge:{who}", "-inf", now)
+        _effects.call("ZADD", f"gauge:{who}", now + seconds + 0.5, f"{mark}:{os.getpid()}")
+        pids = {raw.decode() for raw in _effects.call("ZRANGE", f"gauge:{who}", 0, -1)}
+        living = [name for name in pids if os.path.exists(f"/proc/{name.partition(':')[2]}")]
+        _effects.call("ZADD", f"most:{who}", "GT", len(living), "most")
+    time.sleep(seconds)
+    for who in (tenant, "all"):
+        _effects.call("ZREM", f"gauge:{who}", f"{mark}:{os.getpid()}")
+    return note(run, step, [])
+
+
+@app.function(
+    "limited",
+    trigger="load/limited",
+    retries=3,
+    backoff=FAST,
+    concurrency=[Concurrency(5), Concurrency(2, key="event.data.tenant")],
+)
+def limited(event: Event, step: SyncStep, run: Run) -> None:
+    for n in range(3):
+        step.run(f"s{n}", inside, run.id, f"s{n}", event.data["tenant"], 0.005)
+    step.sleep("pause", 0.02)
+    step.run("s3", inside, run.id, "s3", event.data["tenant"], 0.005)
+
+
+@app.function(
+    "whole", trigger="load/whole", concurrency=Concurrency(3, per="run"), retries=3, backoff=FAST
+)
+def whole(event: Event, step: SyncStep, run: Run) -> None:
+    step.run("s0", work, run.id, "s0", [], 0.002)
+    step.sleep("pause", 0.01)
+    step.run("s1", work, run.id, "s1", [], 0.002)
+
+
+@app.function("gathered", trigger="load/gathered", batch=Batch(7, "300ms", key="event.data.tenant"))
+def gathered(events: list[Event], step: SyncStep, run: Run) -> list[int]:
+    step.run("s0", work, run.id, "s0", [], 0.002)
+    return [event.data["n"] for event in events]
+
+
+@app.function("calmed", trigger="load/calmed", debounce=Debounce("100ms", key="event.data.tenant"))
+def calmed(step: SyncStep, run: Run) -> None:
+    step.run("s0", work, run.id, "s0", [], 0.002)
+
+
+@app.function("single", trigger="load/single", singleton=Singleton(key="event.data.tenant"))
+def single(step: SyncStep, run: Run) -> None:
+    step.run("s0", work, run.id, "s0", [], 0.01)

@@ -1,35 +1,50 @@
 -- Creates a run and its entry job, unless this event, or one of the same idempotency value, started this
 -- function before. `entry` is where its event stands on the stream, nil where it does not; `terms` is JSON
--- of that value and of what may end the run from outside, "" for nothing. A run of a paused function is
--- skipped or held. Needs clock, jobs, terms, holdings, index, tell and cancel. Returns whether the run is new.
-local function skip_run(ns, fn, run, keep_s)
-  local run_key = ns .. ':run:' .. run
-  local reason = 'its function is paused'
-  redis.call('HSET', run_key, 'status', 'skipped', 'lane', 'e|1|0|0||', 'ended', now_ms, 'reason', reason)
-  redis.call('XADD', run_key .. ':trace', '*', 'j', '{"t":"end","status":"skipped","why":"' .. reason .. '"}')
-  for _, part in ipairs({'', ':steps', ':trace'}) do redis.call('EXPIRE', run_key .. part, keep_s) end
-  redis.call('ZADD', ns .. ':runs:skipped', now_ms, run)
-  redis.call('ZADD', ns .. ':fn:' .. fn .. ':skipped', now_ms, run)
+-- of that value, of the gates it passes and of what may end the run from outside, "" for nothing. A run of a
+-- paused function is skipped or held. Needs terms, and all that admit needs, and admit. Returns whether it is new.
+local JOB_STATUS = {q = 'queued', h = 'deferred', b = 'deferred', d = 'scheduled'}
+local function watch(ns, rq, run, terms, since, keep_s, scheduled_key, ttl)
+  local late = watch_run(ns, run, terms, since)
+  if late then
+    local known = redis.call('HMGET', ns .. ':run:' .. run, 'lane', 'fn', 'status', 'created', 'watched')
+    cancel_run(ns, rq, run, known, '', late, scheduled_key, ttl, keep_s)
+  end
 end
-local function make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key)
+local function make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key,
+    paused, verdict, single)
   local run_key, id = ns .. ':run:' .. run, run .. '-enter-1'
-  local paused = redis.call('HGET', ns .. ':paused', fn)
+  local since = entry and place_of(entry) or now_ms
+  local why = paused == 'skip' and 'its function is paused' or verdict and verdict.skip
+  local flow, ahead = terms and terms.flow, terms and terms.ahead or 0
+  local age = since - ahead
+  local state = 'q'
+  if not why then
+    if (verdict and verdict.due) or ahead < 0 then state = 'd'
+    elseif paused == 'hold' then state = 'h'
+    elseif flow and not take_slots(ns, run, flow, age) then state = 'b' end
+  end
   redis.call('ZADD', ns .. ':runs', now_ms, run)
   redis.call('HSET', run_key, 'fn', fn, 'app', app, 'status', 'queued', 'event', event,
     'event_id', event_id, 'version', version, 'created', now_ms, 'queued', now_ms, 'attempt', 0,
-    'entry', entry or string.format('%.0f-0', now_ms), 'lane', (paused == 'hold' and 'h' or 'q') .. '|1|0|0||')
-  if paused == 'skip' then return skip_run(ns, fn, run, keep_s) end
-  open_job(rq .. ':job:' .. id, paused == 'hold' and 'deferred' or 'queued', ns, data, fn, -1, ttl)
-  redis.call('RPUSH', paused == 'hold' and ns .. ':held:' .. fn or rq .. ':queue:' .. ns, id)
+    'entry', entry or string.format('%.0f-0', now_ms), 'lane', state .. '|1|0|0||')
+  if why then return skip_run(ns, fn, run, keep_s, why) end
+  if flow then redis.call('HSET', run_key, 'flow', flow, 'age', age) end
+  if ahead ~= 0 then redis.call('HSET', run_key, 'ahead', ahead) end
+  open_job(rq .. ':job:' .. id, JOB_STATUS[state], ns, data, fn, -1, ttl)
+  if state == 'q' then
+    place_job(ns, rq, id, ahead)
+  elseif state == 'h' then
+    redis.call('RPUSH', ns .. ':held:' .. fn, id)
+  elseif verdict and verdict.due then
+    delay_run(ns, run, fn, cjson.encode(terms.gates), verdict, scheduled_key)
+  elseif state == 'd' then -- behind its time: queued then, taken before where a worker has nothing else
+    delay_run(ns, run, fn, '[]', {due = now_ms - ahead, next = 1, why = 'priority'}, scheduled_key)
+    redis.call('ZADD', ns .. ':behind', now_ms - ahead, id)
+  end
   redis.call('ZADD', ns .. ':runs:queued', now_ms, run)
   redis.call('ZADD', ns .. ':fn:' .. fn .. ':queued', now_ms, run)
-  if terms then
-    local late = watch_run(ns, run, terms, entry and place_of(entry) or now_ms)
-    if late then
-      local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'watched')
-      cancel_run(ns, rq, run, known, '', late, scheduled_key, ttl, keep_s)
-    end
-  end
+  if terms then watch(ns, rq, run, terms, since, keep_s, scheduled_key, ttl) end
+  hold_single(ns, run, single)
 end
 local function create_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key)
   terms = terms and terms ~= '' and cjson.decode(terms)
@@ -39,7 +54,28 @@ local function create_run(ns, rq, fn, run, version, app, event_id, event, data, 
     redis.call('HINCRBY', ns .. ':counters', 'duplicates', 1)
     return false
   end
-  make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key)
+  local since = entry and place_of(entry) or now_ms
+  local paused = redis.call('HGET', ns .. ':paused', fn)
+  local verdict, start
+  if terms and terms.gates and paused ~= 'skip' then
+    start = {ns = ns, rq = rq, fn = fn, run = run, event = event, event_id = event_id, data = data, ttl = ttl, keep_s = keep_s,
+      scheduled_key = scheduled_key}
+    start.fire = function(other) fire_run(ns, rq, other, scheduled_key, ttl, keep_s, data) end
+    start.replaced = function(other) -- the run is of this event from now on
+      unwatch(ns, redis.call('HGET', ns .. ':run:' .. other, 'watched'))
+      redis.call('HSET', ns .. ':run:' .. other, 'watched', '', 'version', version, 'gates', cjson.encode(terms.gates),
+        'flow', terms.flow or '', 'ahead', terms.ahead or 0, 'age', since - (terms.ahead or 0))
+      watch(ns, rq, other, terms, since, keep_s, scheduled_key, ttl)
+    end
+    verdict = pass_gates(start, terms.gates, 1)
+  end
+  if verdict and verdict.join then
+    if once_key then redis.call('SET', once_key, verdict.join, 'EX', 86400) end
+    redis.call('SET', ns .. ':seen:' .. fn .. ':' .. event_id, verdict.join, 'EX', 86400)
+    return false
+  end
+  make_run(ns, rq, fn, run, version, app, event_id, event, data, ttl, entry, terms, keep_s, scheduled_key,
+    paused, verdict, start and start.single)
   if once_key and redis.call('HGET', ns .. ':run:' .. run, 'status') ~= 'skipped' then
     redis.call('SET', once_key, run, 'EX', 86400)
   end

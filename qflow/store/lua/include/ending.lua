@@ -14,10 +14,13 @@ local function result_of(status, text) -- of an invoked run, for the step that w
   if status == 'cancelled' then
     return '{"error":{"name":"RunCancelled","message":"the invoked run was cancelled","traceback":""}}'
   end
-  return '{"error":{"name":"RunSkipped","message":"the invoked run was skipped: its function is paused","traceback":""}}'
+  return '{"error":{"name":"RunSkipped","message":' .. cjson.encode('the invoked run was skipped: ' .. text) .. ',"traceback":""}}'
 end
 local function end_for_others(ns, rq, run, status, text, ttl, retention_s, data)
-  local known = redis.call('HMGET', ns .. ':run:' .. run, 'forked', 'parent', 'parent_step')
+  local known = redis.call('HMGET', ns .. ':run:' .. run, 'forked', 'parent', 'parent_step', 'parents')
   if known[1] then end_open_steps(ns, rq, run, ttl, retention_s) end
   if known[2] then settle(ns, rq, known[2], known[3], result_of(status, text), '', ttl, data) end
+  for parent, step in string.gmatch(known[4] or '', '(%w+):(%w+) ') do -- of a batch, or debounced
+    settle(ns, rq, parent, step, result_of(status, text), '', ttl, data)
+  end
 end

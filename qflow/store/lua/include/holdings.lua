@@ -1,17 +1,22 @@
 -- Drops all that a run holds, whatever its lane's state: a queued job, a timer, a place with a worker,
--- and where it is `watched` from. Its job ends as `status`, in RQ's `registry` where one is given. A long
--- queue is not searched: what stays in it is dropped when it is claimed. Needs clock and unwatch.
+-- its slots, and where it is `watched` from. Its job ends as `status`, in RQ's `registry` where one is given.
+-- A long queue is not searched: what stays in it is dropped when it is claimed. Needs clock, unwatch, serve.
 -- Returns the id of the job.
 local function drop_holdings(ns, rq, run, record, watched, status, registry, scheduled_key, ttl)
   local state, token, worker, step = string.match(record, '^(%a)|(%d+)|%d+|%d+|([^|]*)|(.*)$')
   local id = run .. '-' .. (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)) .. '-' .. token
-  local held_key = ns .. ':held:' .. redis.call('HGET', ns .. ':run:' .. run, 'fn')
+  local known = redis.call('HMGET', ns .. ':run:' .. run, 'fn', 'flow', 'ahead', 'gather')
+  local held_key = ns .. ':held:' .. known[1]
   if state == 's' then
     redis.call('ZREM', rq .. ':wip:' .. ns, id .. ':' .. worker)
     redis.call('SREM', ns .. ':lanes:' .. worker, run)
   elseif state == 'd' then
     redis.call('ZREM', scheduled_key, id)
     redis.call('HDEL', ns .. ':run:' .. run, 'due')
+    if known[3] then redis.call('ZREM', ns .. ':behind', id) end
+    if known[4] then redis.call('DEL', ns .. ':pending:' .. known[1] .. ':' .. known[4]) end
+  elseif state == 'b' then
+    leave_backlog(ns, run, known[2])
   elseif state == 'h' and redis.call('LLEN', held_key) <= 1000 then
     redis.call('LREM', held_key, 1, id)
   elseif state == 'q' and redis.call('LLEN', rq .. ':queue:' .. ns) <= 1000 then
@@ -23,5 +28,6 @@ local function drop_holdings(ns, rq, run, record, watched, status, registry, sch
   end
   if registry ~= '' then redis.call('ZADD', registry, seconds + ttl, id) end
   unwatch(ns, watched)
+  if known[2] then free_slots(ns, rq, run, known[2], true) end
   return id
 end

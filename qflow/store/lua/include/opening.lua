@@ -11,12 +11,16 @@ local function start_child(ns, rq, run, hash, item, data, ttl, keep_s)
     child = redis.call('GET', ns .. ':seen:' .. item.fn .. ':' .. child_id) -- begun before, then dropped
   end
   local child_key = ns .. ':run:' .. child
-  local known = redis.call('HMGET', child_key, 'lane', 'status', 'output', 'error')
+  local known = redis.call('HMGET', child_key, 'lane', 'status', 'output', 'error', 'reason', 'parent', 'parent_step', 'parents')
   redis.call('HSET', ns .. ':run:' .. run, 'child:' .. hash, child)
   if string.sub(known[1] or 'e', 1, 1) == 'e' then -- it has ended, or is gone
-    return result_of(known[2] or 'cancelled', known[3] or known[4])
+    return result_of(known[2] or 'cancelled', known[3] or known[4] or known[5])
   end
-  redis.call('HSET', child_key, 'parent', run, 'parent_step', hash)
+  if not known[6] then
+    redis.call('HSET', child_key, 'parent', run, 'parent_step', hash)
+  elseif known[6] ~= run or known[7] ~= hash then -- it was invoked for others too, and merged
+    redis.call('HSET', child_key, 'parents', (known[8] or '') .. run .. ':' .. hash .. ' ')
+  end
   return nil
 end
 local function begin_wait(ns, rq, run, hash, item, data, ttl, keep_s)

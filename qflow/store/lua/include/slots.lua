@@ -1,0 +1,52 @@
+-- Slots of concurrency limits, and the backlog of those who wait for one. A limit is `<id>=<value of its
+-- key>`, a group all limits of a job, with commas. Who waits stands in its group's backlog, the oldest
+-- first, and the group in the ring of one limit that is full: so a limit with room has an empty ring.
+-- A run's `flow` is `<its limits a step>;<its limits a run>`, its `age` the place of its event in time, less
+-- its priority (ms). Needs clock.
+local most = {} -- limits in force, looked at once a script
+local function has_room(ns, limit)
+  local id = string.match(limit, '^[^=]*')
+  if most[id] == nil then most[id] = tonumber(redis.call('HGET', ns .. ':limits', id) or '') or false end
+  return not most[id] or redis.call('ZCARD', ns .. ':slots:' .. limit) < most[id]
+end
+local function limits_of(group)
+  local limits = {}
+  for limit in string.gmatch(group, '[^,]+') do limits[#limits + 1] = limit end
+  return limits
+end
+local function first_full(ns, limits)
+  for _, limit in ipairs(limits) do
+    if not has_room(ns, limit) then return limit end
+  end
+end
+local function park(ns, limit, group)
+  redis.call('RPUSH', ns .. ':ring:' .. limit, group)
+  redis.call('ZADD', ns .. ':rings', 'NX', now_ms, limit)
+end
+-- The limits that a run's next job is to be counted in; those of the run only as long as it has no slot.
+local function group_of(ns, run, flow)
+  local steps, runs = string.match(flow or '', '^(.-);(.*)$')
+  if not steps then return '' end
+  if runs == '' or redis.call('ZSCORE', ns .. ':slots:' .. limits_of(runs)[1], run) then return steps end
+  return steps == '' and runs or runs .. ',' .. steps
+end
+local function wait_for_slots(ns, run, group, age)
+  if redis.call('EXISTS', ns .. ':backlog:' .. group) == 0 then
+    local limits = limits_of(group)
+    park(ns, first_full(ns, limits) or limits[1], group)
+  end
+  redis.call('ZADD', ns .. ':backlog:' .. group, age, run)
+end
+-- Returns whether the run has its slots now; where not, it waits for them. Who comes later than others
+-- of its group waits behind them.
+local function take_slots(ns, run, flow, age)
+  local group = group_of(ns, run, flow)
+  if group == '' then return true end
+  local limits = limits_of(group)
+  if redis.call('EXISTS', ns .. ':backlog:' .. group) == 1 or first_full(ns, limits) then
+    wait_for_slots(ns, run, group, age)
+    return false
+  end
+  for _, limit in ipairs(limits) do redis.call('ZADD', ns .. ':slots:' .. limit, now_ms, run) end
+  return true
+end

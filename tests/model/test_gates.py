@@ -1,0 +1,177 @@
+"""What becomes of events: the models say what is right, Redis has to agree, whatever comes when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from model import models
+from model.models import Event, Started
+from model.real import Real, moved_clock
+
+import qflow
+from qflow.core.control import Control
+from qflow.store.keys import Keys
+from qflow.store.redis import Redis
+
+KEY = "event.data.key"
+KINDS: dict[str, tuple[Callable[[], Any], Control]] = {
+    "rate_limit": (
+        lambda: models.RateLimit(3, 1000),
+        {"rate_limit": qflow.RateLimit(3, "1s", KEY)},
+    ),
+    "throttle": (
+        lambda: models.Throttle(3, 1000, 2),
+        {"throttle": qflow.Throttle(3, "1s", 2, KEY)},
+    ),
+    "debounce": (
+        lambda: models.Debounce(400, 1000),
+        {"debounce": qflow.Debounce("400ms", KEY, "1s")},
+    ),
+    "endless": (lambda: models.Debounce(400, 0), {"debounce": qflow.Debounce("400ms", KEY)}),
+    "batch": (lambda: models.Batch(3, 700), {"batch": qflow.Batch(3, "700ms", KEY)}),
+}
+NUMBERS = count()
+Script = list[tuple[int, str, int]]
+"""Events: how long after the one before (ms), the key, how much older by its own time."""
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with moved_clock(monkeypatch):
+        yield
+
+
+class OnModel:
+    """Drives a model as `Real` is driven."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.now = model, 0
+
+    def play(self, script: Script) -> list[Started]:
+        began: list[Started] = []
+        for n, (pause, key, older) in enumerate(script):
+            for _ in range(pause):
+                self.now += 1
+                began += self.model.due(self.now)
+            began += self.model.send(Event(n, key, 100_000 + self.now - older), self.now)
+        for _ in range(20_000):
+            self.now += 1
+            began += self.model.due(self.now)
+        return began
+
+
+class OnRedis:
+    """Drives the scripts; its times are counted from the first event on."""
+
+    def __init__(self, redis: Redis, control: Control) -> None:
+        self.real = Real(redis, Keys(f"model{next(NUMBERS)}"), control)
+        self.zero = self.real.now
+
+    def play(self, script: Script) -> list[Started]:
+        began: list[Started] = []
+        for n, (pause, key, older) in enumerate(script):
+            began += self._until(self.real.now + pause)
+            now = self.real.now - self.zero
+            began += self.real.send(Event(n, key, 100_000 + now - older))
+        began += self._until(self.real.now + 20_000)
+        assert self.real.next_due() == 0
+        return [Started(at - self.zero, events) for at, events in began]
+
+    def _until(self, moment: int) -> list[Started]:
+        began: list[Started] = []
+        while 0 < (due := self.real.next_due()) <= moment:
+            self.real.move(max(0, due - self.real.now))
+            began += self.real.due()
+        self.real.move(moment - self.real.now)
+        return began
+
+
+@pytest.fixture(params=["model", "redis"])
+def play(request: pytest.FixtureRequest, redis: Redis) -> Callable[[str, Script], list[Started]]:
+    """Plays a script on the model or on Redis."""
+
+    def on(kind: str, script: Script) -> list[Started]:
+        model, control = KINDS[kind]
+        driver = OnModel(model()) if request.param == "model" else OnRedis(redis, control)
+        return driver.play(script)
+
+    return on
+
+
+Play = Callable[[str, Script], list[Started]]
+
+
+@pytest.mark.leaves_keys
+def test_a_rate_limit_is_exact_in_any_period(play: Play) -> None:
+    began = play("rate_limit", [(0, "a", 0), (300, "a", 0), (300, "a", 0), (399, "a", 0)])
+    assert [start.at for start in began] == [0, 300, 600]
+    began = play("rate_limit", [(0, "a", 0), (300, "a", 0), (300, "a", 0), (400, "a", 0)])
+    assert [start.at for start in began] == [0, 300, 600, 1000]
+
+
+@pytest.mark.leaves_keys
+def test_a_throttle_spaces_what_is_over_its_burst(play: Play) -> None:
+    began = play("throttle", [(0, "a", 0)] * 5)
+    assert [start.at for start in began] == [0, 0, 334, 667, 1001]
+
+
+@pytest.mark.leaves_keys
+def test_a_debounce_takes_the_newest_and_is_bounded(play: Play) -> None:
+    began = play("debounce", [(0, "a", 0), (300, "a", 0), (100, "a", 200)])
+    assert began == [Started(700, (1,))]
+    began = play("debounce", [(0, "a", 0)] + [(300, "a", 0)] * 4)
+    assert began == [Started(1000, (3,)), Started(1600, (4,))]
+
+
+@pytest.mark.leaves_keys
+def test_a_batch_starts_when_full_or_late(play: Play) -> None:
+    began = play("batch", [(0, "a", 0), (0, "b", 0), (1, "a", 0), (2, "a", 0), (3, "a", 0)])
+    assert began == [Started(3, (0, 2, 3)), Started(700, (1,)), Started(706, (4,))]
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 0, 1, 50, 333, 334, 400, 700, 1000]),
+        st.sampled_from("ab"),
+        st.sampled_from([0, 0, 0, 10, 500]),
+    ),
+    max_size=15,
+)
+
+
+@pytest.mark.leaves_keys
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
+@given(script=EVENTS)
+def test_redis_does_as_the_model(redis: Redis, kind: str, script: Script) -> None:
+    model, control = KINDS[kind]
+    assert OnRedis(redis, control).play(script) == OnModel(model()).play(script)
+
+
+@pytest.mark.leaves_keys
+@pytest.mark.parametrize("mode", ["skip", "cancel"])
+@settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
+@given(moves=st.lists(st.tuples(st.sampled_from(["send", "end"]), st.sampled_from("ab"))))
+def test_singletons(redis: Redis, mode: Any, moves: list[tuple[str, str]]) -> None:
+    model = models.Singleton(mode)
+    real = Real(
+        redis, Keys(f"model{next(NUMBERS)}"), {"singleton": qflow.Singleton(KEY, mode=mode)}
+    )
+    for n, (move, key) in enumerate(moves):
+        real.move(1)
+        if move == "send":
+            model.send(n, key)
+            real.send(Event(n, key, 1))
+        elif key in model.active:
+            active = model.active[key]
+            model.end(active)
+            real.complete(real.began[real.runs[active]])
+    by_status = {n: real.status(n) for n in real.runs}
+    assert {n for n, status in by_status.items() if status == "skipped"} == model.skipped
+    assert {n for n, status in by_status.items() if status == "cancelled"} == model.cancelled
+    assert {n for n, status in by_status.items() if status == "running"} == {*model.active.values()}
