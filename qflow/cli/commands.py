@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "worker": "Run functions: execute the steps of their runs.",
     "router": "Turn events into runs.",
     "scheduler": "Wake sleeps and retries, fire cron schedules, rescue dead workers' runs.",
+    "dashboard": "See and steer everything in a browser.",
     "send": "Send an event.",
     "run": "Start one function and follow its steps until it ends.",
     "runs": "List, show and follow runs.",

@@ -1,0 +1,102 @@
+"""Why a run does not move, in one plain sentence, with what to do where something is wrong."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from qflow.core.durations import from_ms
+from qflow.read.facts import Level
+from qflow.read.timeline import StepView, Timeline
+from qflow.read.topology import Leader
+
+_LATE_MS: Final = 5_000
+
+
+class Around(NamedTuple):
+    """What a run depends on: jobs in the queue, workers with what is left of their leases, leader."""
+
+    queue_depth: int
+    leases: dict[str, int]
+    leader: Leader
+
+
+class Standing(NamedTuple):
+    """Where a run stands. `remedy` says what to do where it will not go on by itself."""
+
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+def standing(told: Timeline, around: Around) -> Standing | None:
+    """Say what an unfinished run waits for or does; None for one that has ended."""
+    status = told.row.status
+    if status == "running":
+        return _running(told, around)
+    if status == "queued":
+        return _queued(around)
+    return _waiting(told, around) if status == "waiting" else None
+
+
+def _running(told: Timeline, around: Around) -> Standing:
+    step = _at_hand(told)
+    doing = f"step {step.id}" if step else "the handler, between steps"
+    left = around.leases.get(told.worker)
+    if told.worker and (left is None or left <= 0):
+        return Standing(
+            "warn",
+            f"{told.worker} was running {doing} and has gone silent.",
+            "the rescuer gives the run to another worker; it runs beside `qflow scheduler`",
+        )
+    since = step.attempts[-1].started if step and step.attempts else None
+    length = f" for {_length(told.now - since)}" if since is not None else ""
+    by = f" on {told.worker}" if told.worker else ""
+    return Standing("ok", f"Running {doing}{by}{length}.")
+
+
+def _queued(around: Around) -> Standing:
+    live = sum(left > 0 for left in around.leases.values())
+    if not live:
+        return Standing("bad", "In the queue, and no worker is running.", "start `qflow worker`")
+    jobs = "one job" if around.queue_depth == 1 else f"{around.queue_depth} jobs"
+    workers = "one worker" if live == 1 else f"{live} workers"
+    return Standing("ok", f"In the queue with {jobs}, for {workers}.")
+
+
+def _waiting(told: Timeline, around: Around) -> Standing:
+    step = next((step for step in told.steps if step.due == told.due), None) or _at_hand(told)
+    due = told.due if told.due is not None else (step.due if step else None)
+    text = _wait_words(step)
+    if due is None:
+        return Standing("ok", f"{text}.")
+    if due > told.now:
+        return Standing("ok", f"{text}; goes on in {_length(due - told.now)}.")
+    late = told.now - due
+    if late > _LATE_MS and not around.leader.live:
+        remedy = "start `qflow scheduler`: nobody wakes what is due"
+        return Standing("bad", f"{text}; was due {_length(late)} ago.", remedy)
+    return Standing("ok", f"{text}; is due now.")
+
+
+def _wait_words(step: StepView | None) -> str:
+    if step is None:
+        return "Waiting for the next try of the handler"
+    if step.kind == "sleep":
+        return f"Sleeping in {step.id}"
+    if step.kind != "step":
+        return f"Waiting in {step.id}"
+    tried = len(step.attempts)
+    return f"Step {step.id} failed {_times(tried)} and waits to try again"
+
+
+def _at_hand(told: Timeline) -> StepView | None:
+    open_steps = [s for s in told.steps if s.status in ("running", "waiting", "sleeping", "queued")]
+    return open_steps[-1] if open_steps else None
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _length(ms: int) -> str:
+    return from_ms(ms if ms < 1_000 else ms // 1_000 * 1_000)
