@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qflow.core.sealed import Sealed
     from qflow.core.step import Step, SyncStep
     from qflow.core.trigger import EventTrigger
+    from qflow.core.waits import Approval
     from qflow.errors import (
         CodecError,
         ConfigError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "Approval",
     "Backoff",
     "CodecError",
     "ConfigError",
@@ -64,6 +66,7 @@ __version__ = "0.1.0"
 # Imported when first asked for: a producer or a command line pays for what it uses only.
 _HOMES = {
     "App": "qflow.app",
+    "Approval": "qflow.core.waits",
     "Backoff": "qflow.core.retry",
     "CodecError": "qflow.errors",
     "ConfigError": "qflow.errors",

@@ -17,12 +17,14 @@ from qflow.core.durations import Duration, to_ms
 from qflow.core.event import MAX_EVENT_BYTES, Event, check_sendable, encode_data
 from qflow.core.function import Function, check_handler, check_id
 from qflow.core.ids import ulid
+from qflow.core.memo import value_text
 from qflow.core.middleware import Hooks, Middleware, Place, check_middleware
 from qflow.core.retry import DEFAULT_RETRIES, Backoff, Policy, check_retries
 from qflow.core.trigger import Trigger, parse_triggers
+from qflow.core.waits import check_signal
 from qflow.discovery import redis_url
 from qflow.errors import DefinitionError, EventError
-from qflow.store import stream
+from qflow.store import script, stream, wait
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 
@@ -54,6 +56,7 @@ class App:
         self._functions: dict[str, Function[Any]] = {}
         self._lock = threading.Lock()
         self._connected: tuple[int, Redis, Keys] | None = None
+        self._ttl_s = 0
 
     @property
     def functions(self) -> dict[str, Function[Any]]:
@@ -146,6 +149,25 @@ class App:
             return await asyncio.to_thread(self.send, events)
         return await asyncio.to_thread(self.send, events)
 
+    def signal(self, name: str, data: Any = None) -> bool:
+        """Give a signal, with plain `data`, to the step that waits for it; return whether one did.
+
+        Raises CodecError for data that cannot be stored, RedisError where Redis cannot take it.
+        """
+        check_signal(name, "app.signal")
+        what = f"the data of signal {name!r}"
+        text = codec.encode(data, what)
+        codec.check_size(text, MAX_EVENT_BYTES, what)
+        redis, keys = self._connection()
+        call = wait.signal(keys, name, os.urandom(12).hex(), value_text(text), self._ttl_s)
+        return bool(script.run(redis, call))
+
+    async def asignal(self, name: str, data: Any = None) -> bool:
+        """Do as `signal`, without blocking the event loop."""
+        import asyncio  # producers that never await need not pay its import
+
+        return await asyncio.to_thread(self.signal, name, data)
+
     def _add(self, function: Function[Any], where: str) -> None:
         with self._lock:
             known = self._functions.get(function.id)
@@ -163,6 +185,7 @@ class App:
             return found[1], found[2]
         with self._lock:
             settings = config.load(self._flags)
+            self._ttl_s = settings.ms("rq_ttl") // 1000
             redis = Redis(redis_url(settings), _SEND_PATIENCE_S)
             keys = Keys(settings.namespace)
             self._connected = os.getpid(), redis, keys

@@ -12,6 +12,7 @@ from typing import Final
 
 POINTS: Final = (
     "router.read",
+    "router.given",
     "router.routed",
     "worker.claimed",
     "handler.entered",
@@ -19,6 +20,8 @@ POINTS: Final = (
     "step.after",
     "commit.before",
     "commit.after",
+    "fork.before",
+    "fork.after",
     "finish.before",
     "finish.after",
     "scheduler.before_due",

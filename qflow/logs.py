@@ -70,6 +70,7 @@ LINES: Final[Mapping[str, tuple[int, str]]] = {
             "install '.[examples]')"
         ),
     ),
+    "step.vanished": (WARNING, _RUN + " failed {step}: its handler no longer asks for that step"),
     "function.unknown": (WARNING, _RUN + " waits: no worker here has that function"),
 }
 """Level and console text of every event that is logged; `loop.ticked` is not."""

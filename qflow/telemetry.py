@@ -20,6 +20,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "run.claimed": "function, run, queue_wait_s, event_to_start_s (first claim only, else None)",
     "run.ended": "function, run, status, seconds, error",
     "step.ended": "function, run, step, attempt, outcome (ok, retry, failed), seconds, error",
+    "step.vanished": "function, run, step",
     "commit.fenced": "function, run, step, attempt",
     "worker.started": "worker, functions, slots",
     "worker.stopped": "worker",

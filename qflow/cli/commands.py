@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "scheduler": "Wake sleeps and retries, fire cron schedules, rescue dead workers' runs.",
     "dashboard": "See and steer everything in a browser.",
     "send": "Send an event.",
+    "signal": "Give a signal to the step that waits for it.",
+    "approvals": "List, approve and reject what runs wait for a person to decide.",
     "run": "Start one function and follow its steps until it ends.",
     "runs": "List, show and follow runs.",
     "functions": "List, show and explain published functions.",

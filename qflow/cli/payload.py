@@ -29,6 +29,23 @@ def read_object(given: str, option: str) -> dict[str, Any]:
 
     Raises UsageError where it cannot be read, naming the position, or is no mapping.
     """
+    value, place = _read(given, option)
+    if not isinstance(value, dict):
+        kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
+        found = kind.get(type(value), "a number")
+        raise UsageError(
+            f"{option}{place} must be a JSON object such as '{{\"id\": 7}}', not {found}"
+        )
+    return value
+
+
+def read_json(given: str) -> Any:
+    """Return the value that `--data` stands for; UsageError where it cannot be read."""
+    return _read(given, "--data")[0]
+
+
+def _read(given: str, option: str) -> tuple[Any, str]:
+    """Return the value, and how to name where it came from."""
     text, place = _text(given, option)
     try:
         value = json.loads(text, parse_constant=_refuse)
@@ -41,13 +58,7 @@ def read_object(given: str, option: str) -> dict[str, Any]:
         raise UsageError(f"{option}{place} is not JSON: {error}") from None
     except RecursionError:
         raise UsageError(f"{option}{place} is nested too deeply") from None
-    if not isinstance(value, dict):
-        kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
-        found = kind.get(type(value), "a number")
-        raise UsageError(
-            f"{option}{place} must be a JSON object such as '{{\"id\": 7}}', not {found}"
-        )
-    return value
+    return value, place
 
 
 def _text(given: str, option: str) -> tuple[str, str]:

@@ -46,6 +46,8 @@ def _facts(told: Timeline) -> Iterator[Text]:
     yield display.fact("status", _standing(told))
     yield display.fact("event", f"{event['name']} {event['id']}")
     yield display.fact("data", display.compact(event.get("data"), 200))
+    if told.parent:
+        yield display.fact("invoked by", f"run {told.parent}")
     yield display.fact("created", display.moment(row.created))
     if row.started is not None:
         yield display.fact("started", f"{display.moment(row.started)} {_queue(told)}")
@@ -89,11 +91,15 @@ def _step(step: StepView, now_ms: int) -> Text:
     style = display.STYLES.get(step.status, "")
     text = display.cell(_MARKS.get(step.status, "–"), style)
     text.append(f" {display.one_line(step.id, 60)}", "bold")
+    if step.wants:
+        text.append(f"  {step.kind} {display.one_line(step.wants, 60)}", "dim")
+    if step.child:
+        text.append(f"  {step.child}", "dim")
     last = step.attempts[-1] if step.attempts else None
     if step.status == "completed":
         took = _took(last)
         text.append(f"  {took}" if took else "")
-        if step.kind == "step":
+        if step.kind != "sleep":
             text.append(f"  {display.compact(step.output, 50)}", "dim")
     else:
         text.append(f"  {step.status}", style)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from qflow.core import codec
 from qflow.core.middleware import Hooks, Place, opened, opened_error
+from qflow.core.sealed import Sealed
 from qflow.core.tags import TAG
 from qflow.errors import LimitError, StepError
 
@@ -28,6 +29,25 @@ def error_text(error: Mapping[str, object]) -> str:
     return f'{{"error":{json.dumps(error)}}}'
 
 
+def opened_step(hooks: Hooks | None, text: str, run: str, step: str, child: str | None) -> str:
+    """Return what the steps hash keeps as it was before middleware encoded it.
+
+    What came from an invoked run, `child`, was encoded there. An event's data stay as they are:
+    whoever reads the event decodes them. Raises SealedError where it cannot be done here.
+    """
+    if TAG not in text:
+        return text
+    if text.startswith(_OK):
+        inner = text[len(_OK) : -1]
+        if Sealed.from_json(inner) is None:
+            return text
+        place = Place("output", child) if child else Place("step", run, step)
+        return value_text(opened(hooks, inner, place))
+    error = json.loads(text)["error"]
+    place = Place("error", child) if child else Place("error", run, step)
+    return error_text(opened_error(hooks, error, place))
+
+
 class Memo:
     """The finished steps of a run, by step id; values are decoded when they are asked for."""
 
@@ -43,20 +63,18 @@ class Memo:
     def __contains__(self, step: object) -> bool:
         return step in self._texts
 
-    def open(self, run: str, hooks: Hooks | None) -> None:
+    def open(self, opened: Callable[[str, str], str]) -> None:
         """Decode what middleware encoded, before the handler could meet it; SealedError where it cannot."""
         for step, text in self._texts.items():
-            if TAG not in text:
-                continue
-            if text.startswith(_OK):
-                inner = text[len(_OK) : -1]
-                plain = opened(hooks, inner, Place("step", run, step))
-                self._texts[step] = text if plain is inner else value_text(plain)
-            else:
-                error = json.loads(text)["error"]
-                self._texts[step] = error_text(
-                    opened_error(hooks, error, Place("error", run, step))
-                )
+            if TAG in text:
+                self._texts[step] = opened(step, text)
+
+    def raw(self, step: str) -> str:
+        """Return the JSON text of a finished step's value, or raise the StepError that it ended with."""
+        text = self._texts[step]
+        if not text.startswith(_OK):
+            self.recall(step)
+        return text[len(_OK) : -1]
 
     def recall(self, step: str) -> Any:
         """Return the value of a finished step, or raise the StepError that it ended with."""
@@ -66,11 +84,12 @@ class Memo:
         error = json.loads(text)["error"]
         raise StepError(error["name"], error["message"], error["traceback"], step)
 
-    def check_room(self, step: str) -> None:
-        """Raise LimitError where `step` would be one step too many."""
-        if len(self._texts) >= MAX_STEPS:
+    def check_room(self, step: str, open_steps: int = 0) -> None:
+        """Raise LimitError where `step` would be one step too many, beside those that are open."""
+        count = len(self._texts) + open_steps
+        if count >= MAX_STEPS:
             raise LimitError(
-                f"step {step!r} would be step {len(self._texts) + 1} of this run, over the limit of "
+                f"step {step!r} would be step {count + 1} of this run, over the limit of "
                 f"{MAX_STEPS} steps; split the work over several runs"
             )
 

@@ -5,7 +5,7 @@ Named tuples rather than dataclasses: several are made for each step, and these 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeAlias
 
 from qflow.core.retry import Backoff
@@ -32,6 +32,32 @@ class Done(NamedTuple):
     started_ms: int
     ended_ms: int
     ok: bool
+
+
+class Plan(NamedTuple):
+    """A step that is not known yet is asked for: a call to make, or something to wait for (`spec`).
+
+    Answered with None where it is to be carried out here and now, as a part of the main lane; with
+    Settled once it has been carried out elsewhere.
+    """
+
+    kind: str
+    step: str
+    call: StepCall | None
+    spec: dict[str, Any]
+
+
+class Settled(NamedTuple):
+    """A step that was carried out beside the main lane; `text` is what the steps hash keeps of it."""
+
+    text: str
+
+
+class Send(NamedTuple):
+    """Append `events` (fields of the stream's entries) and keep the step, both or neither."""
+
+    done: Done
+    events: tuple[list[str], ...]
 
 
 class Open(NamedTuple):
@@ -105,5 +131,7 @@ class Raised(NamedTuple):
     ended_ms: int
 
 
-Effect: TypeAlias = Open | Execute | Store | Sleep | Again | Complete | Fail
-Answer: TypeAlias = Returned | Raised | None
+Effect: TypeAlias = Plan | Open | Execute | Store | Send | Sleep | Again | Complete | Fail
+Answer: TypeAlias = Returned | Raised | Settled | None
+Effects: TypeAlias = Generator[Effect, Answer, Any]
+"""What a step asks for, one effect at a time; its value is what it returns in the end."""

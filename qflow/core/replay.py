@@ -8,63 +8,54 @@ a clock or randomness: times come in with the answers, and the jitter seed is ma
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextvars import ContextVar
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, get_type_hints
+from typing import Any, Final
 
 from qflow.core import codec
-from qflow.core.ids import StepIds
-from qflow.core.memo import MAX_RESULT_BYTES, Memo, error_text, value_text
+from qflow.core.attempt import Target, attempt, decision_on, described
+from qflow.core.ids import StepIds, step_hash
+from qflow.core.memo import MAX_RESULT_BYTES, Memo, value_text
 from qflow.core.middleware import Hooks, Place
+from qflow.core.origin import Origin
 from qflow.core.outcome import (
     Again,
     Answer,
     Complete,
     Done,
     Effect,
-    Execute,
+    Effects,
     Fail,
     Open,
+    Plan,
     Raised,
     Returned,
+    Send,
+    Settled,
     Sleep,
     StepCall,
     Store,
 )
-from qflow.core.retry import GiveUp, Policy, decide
+from qflow.core.results import revived
+from qflow.core.retry import GiveUp, Policy
+from qflow.core.waits import Spec, approval_signal, sleep_spec
 from qflow.errors import (
+    DefinitionError,
     NestedStepError,
-    SealedError,
-    StepError,
     UsageError,
-    WorkerDied,
 )
 
 MAX_ID: Final = 500
-MAX_DEATHS: Final = 3
-"""A step whose worker died this often while running it is failed instead of tried again."""
 
 inside_step: ContextVar[str] = ContextVar("inside_step", default="")
 """The id of the step whose function is executing in this context, or ""."""
 
-Effects = Generator[Effect, Answer, Any]
-
-
-class Target(NamedTuple):
-    """What the claimed job is for: a step id (empty: entering the handler) and its attempt.
-
-    `deaths` counts the attempts that ended with their worker; they are part of `attempt` but not
-    of the retry budget.
-    """
-
-    step: str
-    attempt: int
-    deaths: int
-
 
 class Frame:
-    """One entry of a handler: the steps it knows and the step that its job is for."""
+    """One entry of a handler: the steps it knows and the step that its job is for.
+
+    `origin` is what the run came from, as far as it is known.
+    """
 
     __slots__ = (
         "_attempt",
@@ -73,11 +64,13 @@ class Frame:
         "_known",
         "_live",
         "_memo",
+        "_outstanding",
         "_policy",
-        "_run",
         "_target",
         "now_ms",
-    )
+        "origin",
+        "run_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -90,7 +83,7 @@ class Frame:
         now_ms: Callable[[], int],
         hooks: Hooks | None = None,
     ) -> None:
-        self._run = run
+        self.run_id = run
         self._memo = memo
         self._target: Target | None = target
         self._known = len(memo)
@@ -100,6 +93,8 @@ class Frame:
         self._ids = StepIds()
         self._hooks = hooks
         self.now_ms = now_ms
+        self.origin = Origin(run, hooks, {})
+        self._outstanding = 0
 
     @property
     def replaying(self) -> bool:
@@ -108,7 +103,12 @@ class Frame:
 
     def open(self) -> None:
         """Decode the finished steps; raise SealedError where that cannot be done here."""
-        self._memo.open(self._run, self._hooks)
+        self._memo.open(self.origin.opened)
+
+    def expect(self, count: int) -> None:
+        """Take into account that `count` steps are finished that the memo is not told of yet."""
+        self._known += count
+        self._live = self._live and not count
 
     def run(self, call: StepCall) -> Effects:
         """Give a step's value: from memory, or by executing it; raise StepError if it failed."""
@@ -117,47 +117,35 @@ class Frame:
                 f"step {call.id!r} needs a function to call, not {type(call.fn).__name__}: pass it "
                 f"and its arguments apart, as in step.run({call.id!r}, fn, argument)"
             )
-        step = self._begin(call.id)
+        return self._run(self._begin(call.id), call)
+
+    def _run(self, step: str, call: StepCall) -> Effects:
         if step in self._memo:
             self._pass_by()
-            return _revived(self._memo.recall(step), call.fn)
-        self._memo.check_room(step)
+            return revived(self._memo.recall(step), call.fn)
+        answer = yield from self._plan(Plan("run", step, call, {}))
+        if isinstance(answer, Settled):
+            self._hear(step, answer)
+            return revived(self._memo.recall(step), call.fn)
         target, fresh = self._take_target(step)
         if fresh:
             yield Open(step, target.attempt, target.deaths, call.timeout_ms)
-        if target.deaths >= MAX_DEATHS:
-            error: BaseException = WorkerDied(
-                f"its worker died {target.deaths} times while running it; see what the step does "
-                "to its process (memory, signals, native code)"
-            )
-            now = self.now_ms()
-            return (yield from self._give_up(target, Raised(error, now, now)))
-        answer = yield Execute(call, step, target.attempt)
-        if isinstance(answer, Returned):
-            try:
-                text, value = codec.roundtrip(answer.value, f"the result of step {step!r}")
-                if self._hooks is not None:
-                    text = self._hooks.encoded(text, Place("step", self._run, step))
-                self._memo.add(step, text := value_text(text))
-                value = _revived(value, call.fn)
-            except Exception as problem:  # noqa: BLE001  # a codec's, a limit's, or whatever a hook raises
-                answer = Raised(problem, answer.started_ms, answer.ended_ms)
-            else:
-                yield Store(
-                    Done(step, text, target.attempt, answer.started_ms, answer.ended_ms, True)
-                )
-                return value
-        assert isinstance(answer, Raised)
-        yield from self._try_again(target, answer, Policy(call.retries, call.backoff))
-        return (yield from self._give_up(target, answer))
+        return (yield from attempt(self.run_id, call, target, self._memo, self.now_ms, self._hooks))
 
     def sleep(self, step_id: str, delay_ms: int, due_ms: int) -> Effects:
         """Pass if this sleep is over, else ask for the rest of it."""
-        step = self._begin(step_id)
+        return self._sleep(self._begin(step_id), delay_ms, due_ms)
+
+    def _sleep(self, step: str, delay_ms: int, due_ms: int) -> Effects:
         if step in self._memo:
             self._pass_by()
             return None
-        self._memo.check_room(step)
+        answer = yield from self._plan(
+            Plan("sleep", step, None, sleep_spec(step, delay_ms, due_ms))
+        )
+        if isinstance(answer, Settled):
+            self._hear(step, answer)
+            return self._memo.recall(step)
         _, fresh = self._take_target(step)
         if fresh:
             yield Sleep(step, delay_ms, due_ms)
@@ -166,6 +154,64 @@ class Frame:
         yield Store(Done(step, text, 0, now, now, True))
         return None
 
+    def wait(self, step_id: str, spec: Spec, read: Callable[[str, Hooks | None], Any]) -> Effects:
+        """Give what came of a wait: `read` makes the value of its JSON text."""
+        return self._wait(self._begin(step_id), spec, read)
+
+    def _wait(self, step: str, spec: Spec, read: Callable[[str, Hooks | None], Any]) -> Effects:
+        if step in self._memo:
+            self._pass_by()
+        else:
+            kind = "approval" if "approval" in spec else spec["kind"]
+            note = {"t": "wait", "id": step, "kind": kind, "for": _told(spec)}
+            spec = {**spec, "note": json.dumps(note), "at": self.now_ms()}
+            if "approval" in spec:
+                spec["signal"] = approval_signal(self.run_id, step_hash(step))
+            answer = yield from self._plan(Plan(spec["kind"], step, None, spec))
+            assert isinstance(answer, Settled), "a wait has no part in the main lane"
+            self._hear(step, answer)
+        return read(self._memo.raw(step), self._hooks)
+
+    def send(self, step_id: str, events: Callable[[str], tuple[list[str], ...]]) -> Effects:
+        """Send events once, and give their ids; `events` makes the entries, given a stem for ids."""
+        return self._send(self._begin(step_id), events)
+
+    def _send(self, step: str, events: Callable[[str], tuple[list[str], ...]]) -> Effects:
+        if step in self._memo:
+            self._pass_by()
+            return self._memo.recall(step)
+        entries = events(f"{self.run_id}-{step_hash(step)}")
+        ids = [entry[entry.index("id") + 1] for entry in entries]
+        text = value_text(json.dumps(ids))
+        spec = {"kind": "send", "events": entries, "result": text}
+        answer = yield from self._plan(Plan("send", step, None, spec))
+        if isinstance(answer, Settled):
+            self._hear(step, answer)
+            return self._memo.recall(step)
+        target, fresh = self._take_target(step)
+        if fresh:
+            yield Open(step, target.attempt, target.deaths, 0)
+        now = self.now_ms()
+        self._memo.add(step, text)
+        yield Send(Done(step, text, target.attempt, now, now, True), entries)
+        return ids
+
+    def _plan(self, plan: Plan) -> Effects:
+        self._memo.check_room(plan.step, self._outstanding)
+        self._outstanding += 1
+        try:
+            return (yield plan)
+        finally:
+            self._outstanding -= 1
+
+    def inherit(self, step: str) -> tuple[int, int]:
+        """Return attempt and deaths of a step that is to go on beside the main lane."""
+        target = self._target
+        if target is None or target.step != step:
+            return 0, 0
+        self._target = None
+        return target.attempt, target.deaths
+
     def conclude(self, answer: Answer) -> Effect:
         """Say what follows from the handler's return or error."""
         if isinstance(answer, Returned):
@@ -173,18 +219,19 @@ class Frame:
                 what = "the value that the handler returned"
                 output = codec.encode(answer.value, what)
                 if self._hooks is not None:
-                    output = self._hooks.encoded(output, Place("output", self._run))
+                    output = self._hooks.encoded(output, Place("output", self.run_id))
                 codec.check_size(output, MAX_RESULT_BYTES, what)
                 return Complete(output)
             except Exception as problem:  # noqa: BLE001  # a codec's, a limit's, or whatever a hook raises
                 answer = Raised(problem, answer.started_ms, answer.ended_ms)
         assert isinstance(answer, Raised)
         error = answer.error
-        described = self._describe(error, "")
-        decision = self._decide(error, self._attempt + 1, self._policy, "")
-        if isinstance(decision, GiveUp):
-            return Fail(described)
-        return Again("", self._attempt + 1, 0, decision.delay_ms, described)
+        text = described(error, self._hooks, self.run_id, "")
+        now = self.now_ms()
+        decision = decision_on(f"{self.run_id}/", error, self._attempt + 1, self._policy, now)
+        if isinstance(decision, GiveUp) or isinstance(error, DefinitionError):
+            return Fail(text)  # an option that cannot work does not mend by trying again
+        return Again("", self._attempt + 1, 0, decision.delay_ms, text)
 
     def _begin(self, step_id: str) -> str:
         outer = inside_step.get()
@@ -201,6 +248,10 @@ class Frame:
                 "be printed; ids are names, data belongs into arguments"
             )
         return self._ids.next(step_id)
+
+    def _hear(self, step: str, settled: Settled) -> None:
+        self._memo.add(step, self.origin.opened(step, settled.text))
+        self._pass_by()
 
     def _pass_by(self) -> None:
         """Note that a finished step was passed; after the last one, the handler's code is new again
@@ -224,72 +275,11 @@ class Frame:
             return target, False
         return Target(step, target.deaths, target.deaths), True
 
-    def _decide(self, error: BaseException, failures: int, policy: Policy, step: str) -> Any:
-        seed = f"{self._run}/{step}/{failures}"
-        try:
-            return decide(error, failures, policy, seed=seed, now_ms=self.now_ms())
-        except UsageError:
-            return GiveUp()  # RetryAfterError(after=) cannot be read
 
-    def _try_again(self, target: Target, raised: Raised, policy: Policy) -> Effects:
-        failures = target.attempt - target.deaths + 1
-        decision = self._decide(raised.error, failures, policy, target.step)
-        if not isinstance(decision, GiveUp):
-            yield Again(
-                target.step,
-                target.attempt + 1,
-                target.deaths,
-                decision.delay_ms,
-                self._describe(raised.error, target.step),
-                raised.started_ms,
-                raised.ended_ms,
-            )
-
-    def _give_up(self, target: Target, raised: Raised) -> Effects:
-        error = codec.encode_error(raised.error)
-        text = error_text(self._encoded(error, raised.error, target.step))
-        self._memo.add(target.step, text)
-        yield Store(
-            Done(target.step, text, target.attempt, raised.started_ms, raised.ended_ms, False)
-        )
-        failure = StepError(
-            str(error["name"]), str(error["message"]), str(error["traceback"]), target.step
-        )
-        raise failure from raised.error
-
-    def _describe(self, error: BaseException, step: str) -> str:
-        if isinstance(error, StepError):
-            described: dict[str, object] = {
-                "name": error.name,
-                "message": error.message,
-                "traceback": error.traceback,
-                "step": error.step_id,
-            }
-        else:
-            described = codec.encode_error(error)
-        return json.dumps(self._encoded(described, error, step))
-
-    def _encoded(
-        self, described: dict[str, object], error: BaseException, step: str
-    ) -> dict[str, object]:
-        if self._hooks is None or isinstance(error, SealedError):
-            return described
-        return self._hooks.encoded_error(described, Place("error", self._run, step))
-
-
-@lru_cache(maxsize=4096)
-def _return_annotation(fn: Callable[..., Any]) -> Any:
-    try:
-        return get_type_hints(fn).get("return")
-    except Exception:  # noqa: BLE001  # an annotation that cannot be resolved revives nothing
-        return None
-
-
-def _revived(value: Any, fn: Callable[..., Any]) -> Any:
-    try:
-        annotation = _return_annotation(fn)
-    except TypeError:  # an unhashable callable
-        return value
-    if annotation is None or type(value) is annotation:
-        return value
-    return codec.revive(value, annotation)
+def _told(spec: Spec) -> str:
+    """Return what the trace says that a step waits for."""
+    if spec["kind"] == "event":
+        return ", ".join(spec["names"])
+    if spec["kind"] == "child":
+        return str(spec["fn"])
+    return str(spec["approval"]["title"] if "approval" in spec else spec["signal"])

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from qflow.core.durations import Duration, to_ms, until_ms
-from qflow.core.outcome import StepCall
-from qflow.core.replay import Effects, Frame
+from qflow.core import asks
+from qflow.core.durations import Duration, to_ms
+from qflow.core.event import Event
+from qflow.core.function import Function
+from qflow.core.outcome import Effects, StepCall
+from qflow.core.replay import Frame
 from qflow.core.retry import Backoff, Policy, check_retries
-from qflow.errors import UsageError
+from qflow.core.waits import Approval
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+Since = Literal["run", "now"]
 
 
 class Driver(Protocol):
@@ -23,12 +28,24 @@ class Driver(Protocol):
         """Return the step's value; raise its error, or Suspend."""
         ...
 
+    def many(self, effects: Sequence[Effects], limit: int) -> list[Any]:
+        """Return the values of steps side by side, `limit` at once; raise the first error at the end."""
+        ...
+
+    def parallel(self, branches: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Return what branches with steps of their own give; raise the first error at the end."""
+        ...
+
 
 class AsyncDriver(Protocol):
     """Carries the effects of a step out, on the event loop."""
 
     async def __call__(self, effects: Effects) -> Any:
         """Return the step's value; raise its error, or Suspend."""
+        ...
+
+    async def many(self, effects: Sequence[Effects], limit: int) -> list[Any]:
+        """Return the values of steps side by side, `limit` at once; raise the first error at the end."""
         ...
 
 
@@ -103,7 +120,110 @@ class SyncStep:
 
     def sleep_until(self, id: str, when: datetime) -> None:
         """Sleep until `when` (an aware datetime); a time in the past passes at once."""
-        self._drive(self._frame.sleep(id, 0, _due_ms(id, when, self._frame.now_ms())))
+        self._drive(asks.sleep_until(self._frame, id, when))
+
+    def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        *,
+        match: str | None = None,
+        when: str | None = None,
+        timeout: Duration | None = None,
+        since: Since = "run",
+    ) -> Event | None:
+        """Wait for an event of this name (or one of these), holding no worker; None at the time-out.
+
+        `match="data.order_id"` takes only events that have the same there as the run's own event;
+        `when` is an expression over `event` (the run's own) and `async` (the later one). An event
+        that came after the run began counts, unless `since="now"`; none is given to two waits of a
+        run.
+        """
+        return self._drive(asks.event(self._frame, id, event, match, (when, since), timeout))  # type: ignore[no-any-return]
+
+    def wait_for_signal(self, id: str, name: str, *, timeout: Duration | None = None) -> Any:
+        """Wait for `app.signal(name, data)`, holding no worker; give its data, None at the time-out.
+
+        A signal has one waiter at a time: a second one fails with a StepError.
+        """
+        return self._drive(asks.signal(self._frame, id, name, timeout))
+
+    def approval(
+        self, id: str, title: str, *, assignee: str | None = None, timeout: Duration | None = None
+    ) -> Approval | None:
+        """Wait for a person to approve or reject (`qflow approvals`); None at the time-out."""
+        return self._drive(asks.approval(self._frame, id, title, assignee, timeout))  # type: ignore[no-any-return]
+
+    @overload
+    def invoke(
+        self,
+        id: str,
+        function: Function[R],
+        *,
+        data: Mapping[str, Any] | None = None,
+        timeout: Duration | None = None,
+    ) -> R: ...
+    @overload
+    def invoke(
+        self,
+        id: str,
+        function: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        timeout: Duration | None = None,
+    ) -> Any: ...
+    def invoke(
+        self,
+        id: str,
+        function: Function[Any] | str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        timeout: Duration | None = None,
+    ) -> Any:
+        """Run another function (or its id) with an event of these `data`; give what it returns.
+
+        Raises StepError where that run fails, is cancelled, or has not ended at the time-out.
+        """
+        return self._drive(asks.child(self._frame, id, function, data, timeout))
+
+    @overload
+    def send_event(self, id: str, events: Event[Any]) -> str: ...
+    @overload
+    def send_event(self, id: str, events: Iterable[Event[Any]]) -> list[str]: ...
+    def send_event(self, id: str, events: Event[Any] | Iterable[Event[Any]]) -> str | list[str]:
+        """Send one event or many, exactly once; give the id of each."""
+        ids = self._drive(asks.events(self._frame, id, events))
+        return ids[0] if isinstance(events, Event) else ids  # type: ignore[no-any-return]
+
+    def parallel(self, *branches: Callable[[], Any]) -> list[Any]:
+        """Run functions side by side, each on a thread, whose steps are jobs that any worker takes.
+
+        Gives their results in order; raises the first failure once all have ended.
+        """
+        return self._drive.parallel(asks.branches(branches))
+
+    @overload
+    def map(
+        self,
+        id: str,
+        fn: Callable[[T], Coroutine[Any, Any, R]],
+        items: Iterable[T],
+        *,
+        limit: int | None = None,
+    ) -> list[R]: ...
+    @overload
+    def map(
+        self, id: str, fn: Callable[[T], R], items: Iterable[T], *, limit: int | None = None
+    ) -> list[R]: ...
+    def map(
+        self, id: str, fn: Callable[[Any], Any], items: Iterable[Any], *, limit: int | None = None
+    ) -> list[Any]:
+        """Run `fn(item)` as a step for each item, at most `limit` at once; give the results in order.
+
+        Raises the first failure once all have ended.
+        """
+        calls = [self._options.call(id, fn, (item,), {}) for item in items]
+        return self._drive.many([self._frame.run(c) for c in calls], asks.limit(limit, id))
 
 
 class Step:
@@ -146,13 +266,102 @@ class Step:
 
     async def sleep_until(self, id: str, when: datetime) -> None:
         """Sleep until `when` (an aware datetime); a time in the past passes at once."""
-        await self._drive(self._frame.sleep(id, 0, _due_ms(id, when, self._frame.now_ms())))
+        await self._drive(asks.sleep_until(self._frame, id, when))
 
+    async def wait_for_event(
+        self,
+        id: str,
+        event: str | Sequence[str],
+        *,
+        match: str | None = None,
+        when: str | None = None,
+        timeout: Duration | None = None,
+        since: Since = "run",
+    ) -> Event | None:
+        """Wait for an event of this name (or one of these), holding no worker; None at the time-out.
 
-def _due_ms(step_id: str, when: object, now_ms: int) -> int:
-    if not isinstance(when, datetime):
-        raise UsageError(
-            f"step.sleep_until({step_id!r}) needs an aware datetime, not {type(when).__name__}; "
-            "for a duration use step.sleep"
-        )
-    return max(1, until_ms(when, now_ms, f"step.sleep_until({step_id!r})"))
+        `match="data.order_id"` takes only events that have the same there as the run's own event;
+        `when` is an expression over `event` (the run's own) and `async` (the later one). An event
+        that came after the run began counts, unless `since="now"`; none is given to two waits of a
+        run.
+        """
+        return await self._drive(asks.event(self._frame, id, event, match, (when, since), timeout))  # type: ignore[no-any-return]
+
+    async def wait_for_signal(self, id: str, name: str, *, timeout: Duration | None = None) -> Any:
+        """Wait for `app.signal(name, data)`, holding no worker; give its data, None at the time-out.
+
+        A signal has one waiter at a time: a second one fails with a StepError.
+        """
+        return await self._drive(asks.signal(self._frame, id, name, timeout))
+
+    async def approval(
+        self, id: str, title: str, *, assignee: str | None = None, timeout: Duration | None = None
+    ) -> Approval | None:
+        """Wait for a person to approve or reject (`qflow approvals`); None at the time-out."""
+        return await self._drive(asks.approval(self._frame, id, title, assignee, timeout))  # type: ignore[no-any-return]
+
+    @overload
+    async def invoke(
+        self,
+        id: str,
+        function: Function[R],
+        *,
+        data: Mapping[str, Any] | None = None,
+        timeout: Duration | None = None,
+    ) -> R: ...
+    @overload
+    async def invoke(
+        self,
+        id: str,
+        function: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        timeout: Duration | None = None,
+    ) -> Any: ...
+    async def invoke(
+        self,
+        id: str,
+        function: Function[Any] | str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        timeout: Duration | None = None,
+    ) -> Any:
+        """Run another function (or its id) with an event of these `data`; give what it returns.
+
+        Raises StepError where that run fails, is cancelled, or has not ended at the time-out.
+        """
+        return await self._drive(asks.child(self._frame, id, function, data, timeout))
+
+    @overload
+    async def send_event(self, id: str, events: Event[Any]) -> str: ...
+    @overload
+    async def send_event(self, id: str, events: Iterable[Event[Any]]) -> list[str]: ...
+    async def send_event(
+        self, id: str, events: Event[Any] | Iterable[Event[Any]]
+    ) -> str | list[str]:
+        """Send one event or many, exactly once; give the id of each."""
+        ids = await self._drive(asks.events(self._frame, id, events))
+        return ids[0] if isinstance(events, Event) else ids  # type: ignore[no-any-return]
+
+    @overload
+    async def map(
+        self,
+        id: str,
+        fn: Callable[[T], Coroutine[Any, Any, R]],
+        items: Iterable[T],
+        *,
+        limit: int | None = None,
+    ) -> list[R]: ...
+    @overload
+    async def map(
+        self, id: str, fn: Callable[[T], R], items: Iterable[T], *, limit: int | None = None
+    ) -> list[R]: ...
+    async def map(
+        self, id: str, fn: Callable[[Any], Any], items: Iterable[Any], *, limit: int | None = None
+    ) -> list[Any]:
+        """Run `fn(item)` as a step for each item, at most `limit` at once; give the results in order.
+
+        Raises the first failure once all have ended.
+        """
+        calls = [self._options.call(id, fn, (item,), {}) for item in items]
+        return await self._drive.many([self._frame.run(c) for c in calls], asks.limit(limit, id))

@@ -12,18 +12,23 @@ from typing import Any, Final
 
 from qflow import crashpoints
 from qflow.core import codec
+from qflow.core.attempt import MAX_DEATHS, Target
 from qflow.core.context import Run
 from qflow.core.event import Event, from_text
 from qflow.core.function import Function, event_model
 from qflow.core.memo import Memo
-from qflow.core.middleware import Around, Place, StepContext, opened
-from qflow.core.outcome import Answer, Effect, Execute, Fail, Raised, Returned
-from qflow.core.replay import MAX_DEATHS, Frame, Target
+from qflow.core.middleware import Around, Place, opened
+from qflow.core.origin import Origin
+from qflow.core.outcome import Answer, Effect, Fail, Raised, Returned
+from qflow.core.replay import Frame
 from qflow.core.step import Options, Step, SyncStep
-from qflow.engine.drive import AsyncLine, Engine, Line
-from qflow.engine.session import Session
+from qflow.engine.drive import Known, Line
+from qflow.engine.execute import Engine, surround
+from qflow.engine.group import AsyncLine
 from qflow.errors import EventError, QflowError, SealedError, Suspend, WorkerDied
-from qflow.store.run import Claimed
+from qflow.store import open as stored
+from qflow.store.keys import Keys
+from qflow.store.run import Claimed, Lane
 
 LoggerFor = Callable[[str, str, int, Callable[[], bool]], Any]
 """(run id, function id, attempt, whether to be silent) → the `run.logger` of a handler."""
@@ -36,43 +41,58 @@ class Entry:
     """A claimed job, ready to enter its function's handler."""
 
     function: Function[Any]
-    claimed: Claimed
-    session: Session
+    run_id: str
     frame: Frame
     logger: Any
+    known: Known
+    ready: list[tuple[str, str]]
 
     @property
     def attempt(self) -> int:
         """Failed tries of the handler's own code."""
-        return int(self.claimed.fields.get("attempt", "0"))
+        return int(self.known.fields.get("attempt", "0"))
 
     @property
     def run(self) -> Run:
         """The run as its handler and middleware see it."""
-        return Run(self.claimed.run, self.function.id, self.attempt, self.logger)
+        return Run(self.run_id, self.function.id, self.attempt, self.logger)
 
 
 def prepare(
-    engine: Engine,
-    function: Function[Any],
-    claimed: Claimed,
-    session: Session,
-    logger_for: LoggerFor,
+    engine: Engine, function: Function[Any], claimed: Claimed, logger_for: LoggerFor, keys: Keys
 ) -> Entry:
-    """Return the entry of a claimed job."""
-    lane = claimed.lane
-    attempt = int(claimed.fields.get("attempt", "0"))
+    """Return the entry of a claimed job. Of a run that has had open steps the rest is read now.
+
+    The results of open steps are told to an async handler in their order (`ready`); to a sync one,
+    whose branches cannot race each other, all at once.
+    """
+    fields, steps, open_steps, ready = claimed.fields, claimed.steps, frozenset[str](), list[str]()
+    if claimed.is_open or fields.get("forked") == "1":
+        loaded = stored.loaded(engine.redis.pipeline(stored.load(keys, claimed.run))[-1])
+        fields, steps, open_steps = loaded.fields, loaded.steps, loaded.open
+        ready = [step for step in loaded.order if function.is_async and step in steps]
+    memo = (
+        {step: text for step, text in steps.items() if step not in set(ready)} if ready else steps
+    )
+    lane = Lane("w", 0, 0, 0, "", "") if claimed.is_open else claimed.lane
+    attempt = int(fields.get("attempt", "0"))
     frame = Frame(
         claimed.run,
-        Memo(claimed.steps),
+        Memo(memo),
         Target(lane.step, lane.attempt, lane.deaths),
         function.policy,
         attempt=attempt,
         now_ms=engine.clock.now_ms,
         hooks=function.hooks,
     )
+    frame.origin = Origin(claimed.run, function.hooks, fields)
+    frame.expect(len(ready))
     logger = logger_for(claimed.run, function.id, attempt, lambda: frame.replaying)
-    return Entry(function, claimed, session, frame, logger)
+    told = int(fields.get("settled", "0")) - len(ready)
+    known = Known(fields, open_steps, told, engine.lookback(keys))
+    return Entry(
+        function, claimed.run, frame, logger, known, [(step, steps[step]) for step in ready]
+    )
 
 
 def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
@@ -80,6 +100,7 @@ def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
     crashpoints.reach("handler.entered")
     options = Options.of(entry.function.policy)
     answer: Answer
+    line.begin(entry.frame, entry.known)
     try:
         with _around(entry, line):
             arguments = _arguments(entry, SyncStep(entry.frame, line, options))
@@ -89,15 +110,15 @@ def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
         return None
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
         answer = Raised(error, 0, engine.clock.now_ms())
-    if entry.session.closed:
-        return None  # the handler caught what unwinds it, or a group of tasks wrapped it
+    if line.session is None or line.session.closed:
+        return None  # the handler caught what unwinds it
     effect = entry.frame.conclude(answer)
     try:
         crashpoints.reach("finish.before")
         line.write(effect)
     except Suspend:
         crashpoints.reach("finish.after")
-        return None if entry.session.fenced else effect
+        return None if line.session.fenced else effect
     return effect
 
 
@@ -106,6 +127,7 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
     crashpoints.reach("handler.entered")
     options = Options.of(entry.function.policy)
     answer: Answer
+    line.begin(entry.ready)
     try:
         with _around(entry, line):
             arguments = _arguments(entry, Step(entry.frame, line, options))
@@ -114,21 +136,24 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
     except Suspend:
         return None
     except asyncio.CancelledError:
+        if line.planner.dead:
+            return None
         task = asyncio.current_task()
         while task is not None and task.cancelling():
             task.uncancel()  # nobody but the handler itself cancels it, and its end is to be written
         answer = Raised(EventError("the handler was cancelled"), 0, engine.clock.now_ms())
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
         answer = Raised(error, 0, engine.clock.now_ms())
-    if entry.session.closed:
+    if line.planner.dead or (line.session is not None and line.session.closed):
         return None  # the handler caught what unwinds it, or a group of tasks wrapped it
+    line.planner.end()
     effect = entry.frame.conclude(answer)
     try:
         crashpoints.reach("finish.before")
         await line.write(effect)
     except Suspend:
         crashpoints.reach("finish.after")
-        return None if entry.session.fenced else effect
+        return None if line.session is None or line.session.fenced else effect
     return effect
 
 
@@ -155,12 +180,7 @@ def _around(entry: Entry, line: Line | AsyncLine) -> AbstractContextManager[None
     if hooks is None:
         return _NOTHING
     run = entry.run
-    if steps := hooks.steps:
-
-        def around(effect: Execute) -> Around:
-            return Around(steps, StepContext(run, effect.step, effect.attempt))
-
-        line.around = around
+    line.around = surround(hooks, run)
     return Around(hooks.runs, run)
 
 
@@ -176,10 +196,10 @@ def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
             elif name == "run":
                 arguments[name] = entry.run
             else:
-                event = _event(function, entry.claimed.fields["event"])
+                event = _event(function, entry.frame.origin.event_text)
                 arguments[name] = event if name == "event" else [event]
     except SealedError as error:
-        raise type(error)(f"run {entry.claimed.run}: {error}") from None
+        raise type(error)(f"run {entry.run_id}: {error}") from None
     return arguments
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
+from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Send, Sleep
+from qflow.store.open import send
 from qflow.store.run import (
     NOTHING,
     End,
@@ -65,10 +66,19 @@ def apply(
             after = lane.next("s", step, attempt, deaths)
             call = advance(held, lane, standing, after.record, written(done), keep.ended_s)
             return Applied([call], after, False)
-        case Complete(output):
+        case Send(sent, events):
+            after = lane.next("s", "", held.attempt)
+            call = send(held, (lane, after), written(sent), events)
+            return Applied([*caught_up(held, lane, standing), call], after, False)
+        case Complete(output) if held.plain:
             after = lane.next("e", lane.step)
             call = advance(held, lane, standing, after.record, written(done), keep.ended_s, output)
             return Applied([call], after, True)
+        case Complete(output):
+            after = lane.next("e", lane.step)
+            note = '{"t":"end","status":"completed"}'
+            end = End("completed", output, keep.ended_s, "", note)
+            call = finish(held, lane, written(done), end)
         case Sleep(step, delay_ms, due_ms):
             after = lane.next("d", step)
             note = json.dumps({"t": "sleep", "id": step})
@@ -76,7 +86,7 @@ def apply(
             call = delay(held, lane, after, written(done), wait)
         case Again(step, attempt, deaths, delay_ms, error):
             after = lane.next("d", step, attempt, deaths)
-            note, tried = _retry_note(effect), held.attempt if step else attempt
+            note, tried = retry_note(effect), held.attempt if step else attempt
             wait = Wait(delay_ms, 0, tried, exc_info(error), note)
             call = delay(held, lane, after, written(done), wait)
         case Fail(error):
@@ -116,7 +126,8 @@ def exc_info(error: str) -> str:
     return str(described["traceback"]) or f"{described['name']}: {described['message']}"
 
 
-def _retry_note(effect: Again) -> str:
+def retry_note(effect: Again) -> str:
+    """Return what the trace keeps of a failed attempt."""
     return (
         f'{{"t":"retry","id":{json.dumps(effect.step)},"a":{effect.attempt - 1},'
         f'"s":{effect.started_ms},"e":{effect.ended_ms},"error":{effect.error}}}'

@@ -52,7 +52,7 @@ class Committer:
     """Writes calls of scripts to one Redis for all threads and tasks of a process."""
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        self.redis = redis
         self._mutex = threading.Lock()
         self._queue: list[_Item] = []
         self._leaders = 0
@@ -109,7 +109,7 @@ class Committer:
             batch, self._queue = batch + self._queue, []
         calls = [call for item in batch for call in item.calls]
         try:
-            replies = run_all(self._redis, calls)
+            replies = run_all(self.redis, calls)
         except BaseException as error:  # noqa: BLE001  # whatever it is, each waiter must hear of it
             for item in batch:
                 item.error = error

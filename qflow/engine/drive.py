@@ -1,72 +1,159 @@
-"""Carries the effects of a step out, for sync handlers (on a thread) and async ones (on the loop).
+"""Carries the effects of a step out on a thread, for sync handlers: one after the other, or in groups.
 
-The rules are in `core.replay`, written once; these two loops differ only in how they wait.
+The rules are in `core.replay`, written once; this and `engine.group` differ in how they wait. Steps
+that have to wait for something outside, and groups, unwind the handler once they are open: it is
+entered again when one of them is settled.
 """
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import functools
 import threading
-from collections.abc import Awaitable, Callable
-from inspect import isawaitable, iscoroutinefunction
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from qflow import crashpoints
-from qflow.core.middleware import Around
-from qflow.core.outcome import Answer, Effect, Execute, Raised, Returned, Store
-from qflow.core.replay import Effects, inside_step
-from qflow.engine.clock import Clock
-from qflow.engine.commit import Committer
+from qflow.core.outcome import Answer, Effect, Effects, Execute, Plan, StepCall, Store
+from qflow.core.replay import Frame, inside_step
+from qflow.engine.execute import Engine, Surround, execute, execute_within
+from qflow.engine.lookback import Lookback
+from qflow.engine.opening import INLINE, examine, opening, prepare
 from qflow.engine.session import Session
-from qflow.engine.threads import Threads
-from qflow.errors import RedisError, StepTimeout, Suspend, UsageError
+from qflow.engine.strands import Crew
+from qflow.errors import RedisError, Suspend, UsageError
+from qflow.store.open import Suspension
 from qflow.store.script import Call
 
-_PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple))
-_is_coroutine_function = functools.lru_cache(maxsize=4096)(iscoroutinefunction)
 
+class Known:
+    """What a worker knows of a run beside its memo when it enters the handler."""
 
-class Loops(Protocol):
-    """Where async functions of sync handlers run: the process's event loop."""
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        open_steps: frozenset[str],
+        settled: int,
+        lookback: Lookback,
+    ) -> None:
+        self.fields = fields
+        self.open_steps = open_steps
+        self.settled = settled
+        self.lookback = lookback
 
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop of this process."""
-        ...
-
-
-class Engine:
-    """What every run of a worker shares: the way to Redis, its clock, its event loop."""
-
-    def __init__(self, committer: Committer, clock: Clock, loops: Loops) -> None:
-        self.committer = committer
-        self.clock = clock
-        self.loops = loops
-        self.threads = Threads()
-
-
-Surround = Callable[[Execute], Around]
-"""What middleware puts around an execution of a step."""
+    @property
+    def suspended(self) -> int:
+        """The token under which the handler is suspended, or was until a moment ago; 0 where it runs."""
+        state, token = self.fields["lane"].split("|")[:2]
+        return int(token) - (state == "q") if state in "wq" else 0
 
 
 class Line:
-    """One claimed run driven on a thread: a sync handler."""
+    """One entry of a sync handler on its thread.
 
-    def __init__(self, engine: Engine, session: Session) -> None:
-        self.around: Surround | None = None
+    `session` is the hold on its run; without one the handler is entered only to learn what it asks
+    for (`calls`), and unwound there.
+    """
+
+    def __init__(self, engine: Engine, session: Session | None) -> None:
         self._engine = engine
-        self._session = session
+        self.session = session
+        self.around: Surround | None = None
+        self._known: Known | None = None
         self._lock = threading.Lock()
         self._thread = threading.get_ident()
+        self._crew: Crew | None = None
+        self._frame: Frame | None = None
+        self.calls: dict[str, StepCall] = {}
+
+    def begin(self, frame: Frame, known: Known) -> None:
+        """Take the frame of the handler that is entered now."""
+        self._frame, self._known = frame, known
 
     def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
-        if threading.get_ident() != self._thread and not inside_step.get():
-            raise UsageError(
-                "a step of a sync handler was called on another thread: call steps from the handler "
-                "itself, or make it async and use asyncio.gather"
-            )
+        strand = self._strand()
+        try:
+            effect = effects.send(None)
+        except StopIteration as stop:
+            return stop.value
+        assert isinstance(effect, Plan)
+        if strand is not None:
+            strand.ask([effect])
+        elif self.session is None or (effect.kind not in INLINE and effect.kind != "sleep"):
+            self._arrive([effect])
+        return self._carry_out(effects)
+
+    def many(self, effects: Sequence[Effects], limit: int) -> list[Any]:
+        """Return the values of steps side by side, `limit` at once; raise the first error at the end."""
+        results: list[Any] = [None] * len(effects)
+        errors: list[Exception] = []
+        asked: list[tuple[int, Plan]] = []
+        for at, each in enumerate(effects):
+            try:
+                effect = each.send(None)
+                assert isinstance(effect, Plan)
+                asked.append((at, effect))
+            except StopIteration as stop:
+                results[at] = stop.value
+            except Exception as error:  # noqa: BLE001  # told once the others have ended
+                errors.append(error)
+        while asked:
+            strand, plans = self._strand(), [plan for _, plan in asked[:limit]]
+            if strand is not None:
+                strand.ask(plans)
+            else:
+                self._arrive(plans)
+            at, _ = asked.pop(0)  # the only one of these, to be carried out here
+            try:
+                results[at] = self._carry_out(effects[at])
+            except Exception as error:  # noqa: BLE001  # told once the others have ended
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return results
+
+    def parallel(self, branches: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Return what branches with steps of their own give; raise the first error at the end."""
+        strand = self._strand()
+        if strand is not None:
+            return list(strand.join(branches))
+        self._crew = Crew(self._engine.threads, self._arrive)
+        try:
+            return self._crew.run(branches)
+        finally:
+            self._crew = None
+
+    def write(self, effect: Effect) -> None:
+        """Carry out an outcome."""
+        session = self.session
+        if session is None:
+            raise Suspend
+        with self._lock:
+            self.send(session.plan(effect))
+
+    def flush(self) -> None:
+        """Write what is outstanding, from another thread."""
+        session = self.session
+        if session is not None and self._lock.acquire(
+            blocking=False
+        ):  # else being written just now
+            try:
+                self.send(session.plan_flush())
+            finally:
+                self._lock.release()
+
+    def send(self, calls: list[Call]) -> None:
+        """Write `calls` and settle their replies; raises Suspend where the run is let go of."""
+        session = self.session
+        if calls and session is not None:
+            try:
+                replies = self._engine.committer.submit(calls)
+            except RedisError as error:
+                raise session.lose(str(error)) from error
+            crashpoints.reach("commit.after")
+            session.settle(replies)
+
+    def _carry_out(self, effects: Effects) -> Any:
+        """Carry out a step that is granted the main lane."""
         answer: Answer = None
         try:
             while True:
@@ -75,239 +162,50 @@ class Line:
                 if isinstance(effect, Execute):
                     around = self.around
                     if around is None:
-                        answer = _execute(self._engine, effect)
+                        answer = execute(self._engine, effect)
                     else:
-                        answer = _execute_within(around(effect), self._engine, effect)
-                elif isinstance(effect, Store):
-                    self._session.keep(effect.done)
+                        answer = execute_within(around(effect), self._engine, effect)
+                elif isinstance(effect, Store) and self._crew is None and self.session is not None:
+                    self.session.keep(effect.done)
                 else:
                     self.write(effect)
         except StopIteration as stop:
             return stop.value
 
-    def write(self, effect: Effect) -> None:
-        """Carry out an outcome."""
-        with self._lock:
-            self.send(self._session.plan(effect))
+    def _strand(self) -> Any:
+        """Return the branch that this thread runs, None for the handler itself."""
+        if threading.get_ident() == self._thread:
+            return None
+        strand = self._crew.strand() if self._crew is not None else None
+        if strand is None and not inside_step.get():
+            raise UsageError(
+                "a step of a sync handler was called on another thread: call steps from the handler "
+                "itself, or from the branches of step.parallel"
+            )
+        return strand
 
-    def flush(self) -> None:
-        """Write what is outstanding, from another thread."""
-        if self._lock.acquire(blocking=False):  # taken: it is being written just now
-            try:
-                self.send(self._session.plan_flush())
-            finally:
-                self._lock.release()
-
-    def send(self, calls: list[Call]) -> None:
-        """Write `calls` and settle their replies; raises Suspend where the run is let go of."""
-        if calls:
-            try:
-                replies = self._engine.committer.submit(calls)
-            except RedisError as error:
-                raise self._session.lose(str(error)) from error
-            crashpoints.reach("commit.after")
-            self._session.settle(replies)
-
-
-class AsyncLine:
-    """One claimed run driven on the event loop: an async handler."""
-
-    def __init__(self, engine: Engine, session: Session) -> None:
-        self.around: Surround | None = None
-        self._engine = engine
-        self._session = session
-        self._turn = asyncio.Lock()  # one step of a run at a time
-        self._lock = asyncio.Lock()
-
-    async def __call__(self, effects: Effects) -> Any:
-        """Run a step's effects to its value."""
-        answer: Answer = None
-        if inside_step.get():  # refused here, for the outer step holds the turn
-            effects.send(None)
-        async with self._turn:
-            while True:
+    def _arrive(self, plans: Sequence[Plan]) -> bool:
+        """The handler can go no further without these: return True where the only one is to be
+        carried out here, else open them and raise Suspend."""
+        session = self.session
+        if session is None:
+            self.calls.update({plan.step: plan.call for plan in plans if plan.call is not None})
+            raise Suspend
+        known, frame = self._known, self._frame
+        assert known is not None
+        assert frame is not None
+        if len(plans) == 1 and not known.open_steps and plans[0].kind in INLINE:
+            return True
+        openings = [opening(frame, plan) for plan in plans if plan.step not in known.open_steps]
+        self.calls.update({plan.step: plan.call for plan in plans if plan.call is not None})
+        events = prepare(known.lookback, openings, known.fields)
+        grouped = len(plans) > 1 or bool(known.open_steps) or known.fields.get("forked") == "1"
+        state = Suspension(known.settled, grouped)
+        while True:
+            with self._lock:
+                crashpoints.reach("fork.before")
                 try:
-                    effect = effects.send(answer)
-                except StopIteration as stop:
-                    return stop.value
-                answer = None
-                if isinstance(effect, Execute):
-                    around = self.around
-                    if around is None:
-                        answer = await _aexecute(self._engine, effect)
-                    else:
-                        answer = await _aexecute_within(around(effect), self._engine, effect)
-                elif isinstance(effect, Store):
-                    self._session.keep(effect.done)
-                else:
-                    await self.write(effect)
-
-    async def write(self, effect: Effect) -> None:
-        """Carry out an outcome."""
-        async with self._lock:
-            await self.send(self._session.plan(effect))
-
-    async def flush(self) -> None:
-        """Write what is outstanding."""
-        async with self._lock:
-            await self.send(self._session.plan_flush())
-
-    async def send(self, calls: list[Call]) -> None:
-        """Write `calls` and settle their replies; raises Suspend where the run is let go of."""
-        if calls:
-            try:
-                replies = await self._engine.committer.asubmit(calls)
-            except RedisError as error:
-                raise self._session.lose(str(error)) from error
-            crashpoints.reach("commit.after")
-            self._session.settle(replies)
-
-
-def _execute(engine: Engine, effect: Execute) -> Answer:
-    call = effect.call
-    started = engine.clock.now_ms()
-    crashpoints.reach("step.before")
-    try:
-        if _is_async(call.fn):
-            value = _run_on_loop(engine, effect)
-        elif call.timeout_ms:
-            value = _run_bounded(engine, effect)
-        else:
-            mark = inside_step.set(effect.step)
-            try:
-                value = call.fn(*call.args, **call.kwargs)
-            finally:
-                inside_step.reset(mark)
-            if type(value) not in _PLAIN and isawaitable(
-                value
-            ):  # a lambda or partial around an async function
-                value = _await_on_loop(engine, effect, value)
-    except Suspend:
-        raise
-    except BaseException as error:  # noqa: BLE001  # SystemExit in a step fails the step, not the worker
-        crashpoints.reach("step.after")
-        return Raised(error, started, engine.clock.now_ms())
-    crashpoints.reach("step.after")
-    return Returned(value, started, engine.clock.now_ms())
-
-
-def _execute_within(around: Around, engine: Engine, effect: Execute) -> Answer:
-    answer: Answer = None
-    try:
-        with around:
-            answer = _execute(engine, effect)
-            if isinstance(answer, Raised):
-                raise answer.error
-    except Suspend:
-        raise
-    except BaseException as error:  # noqa: BLE001  # the step's own, or a middleware's
-        return _raised(error, answer, engine)
-    return answer
-
-
-async def _aexecute_within(around: Around, engine: Engine, effect: Execute) -> Answer:
-    answer: Answer = None
-    try:
-        with around:
-            answer = await _aexecute(engine, effect)
-            if isinstance(answer, Raised):
-                raise answer.error
-    except Suspend:
-        raise
-    except asyncio.CancelledError as error:
-        if answer is None:
-            raise  # it is the task that is cancelled
-        return _raised(error, answer, engine)
-    except BaseException as error:  # noqa: BLE001  # the step's own, or a middleware's
-        return _raised(error, answer, engine)
-    return answer
-
-
-def _raised(error: BaseException, answer: Answer, engine: Engine) -> Raised:
-    now_ms = engine.clock.now_ms()
-    return Raised(error, now_ms if answer is None else answer.started_ms, now_ms)
-
-
-def _is_async(fn: Callable[..., Any]) -> bool:
-    try:
-        return _is_coroutine_function(fn)
-    except TypeError:  # an unhashable callable
-        return iscoroutinefunction(fn)
-
-
-def _run_on_loop(engine: Engine, effect: Execute) -> Any:
-    call = effect.call
-    return _await_on_loop(engine, effect, call.fn(*call.args, **call.kwargs))
-
-
-def _await_on_loop(engine: Engine, effect: Execute, awaitable: Any) -> Any:
-    async def bounded() -> Any:
-        inside_step.set(effect.step)
-        return await _within(effect, awaitable)
-
-    return asyncio.run_coroutine_threadsafe(bounded(), engine.loops.loop()).result()
-
-
-def _run_bounded(engine: Engine, effect: Execute) -> Any:
-    """Run a sync function on a thread of its own and give it up at the time-out.
-
-    Python cannot stop a thread: it goes on until its function returns, and its result is ignored.
-    """
-    call = effect.call
-    mark = inside_step.set(effect.step)
-    future = engine.threads.run(functools.partial(call.fn, *call.args, **call.kwargs))
-    inside_step.reset(mark)
-    try:
-        return future.result(call.timeout_ms / 1000)
-    except concurrent.futures.TimeoutError:
-        if future.done():
-            raise
-        raise _timed_out(effect) from None
-
-
-async def _aexecute(engine: Engine, effect: Execute) -> Answer:
-    call = effect.call
-    started = engine.clock.now_ms()
-    crashpoints.reach("step.before")
-    mark = inside_step.set(effect.step)
-    try:
-        if _is_async(call.fn):
-            value = await _within(effect, call.fn(*call.args, **call.kwargs))
-        else:
-            bound = functools.partial(call.fn, *call.args, **call.kwargs)
-            value = await _within(effect, asyncio.wrap_future(engine.threads.run(bound)))
-            if isawaitable(value):
-                value = await _within(effect, value)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        return Raised(error, started, engine.clock.now_ms())
-    except Suspend:
-        raise
-    except BaseException as error:  # noqa: BLE001  # SystemExit in a step fails the step, not the worker
-        return Raised(error, started, engine.clock.now_ms())
-    finally:
-        inside_step.reset(mark)
-        crashpoints.reach("step.after")
-    return Returned(value, started, engine.clock.now_ms())
-
-
-async def _within(effect: Execute, awaitable: Awaitable[Any]) -> Any:
-    seconds = effect.call.timeout_ms / 1000
-    if not seconds:
-        return await awaitable
-    task = asyncio.ensure_future(awaitable)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-    finally:
-        task.cancel()  # also where the waiting itself was cancelled; nothing where it is done
-    if done:
-        return task.result()
-    raise _timed_out(effect)
-
-
-def _timed_out(effect: Execute) -> StepTimeout:
-    return StepTimeout(
-        f"step {effect.step!r} ran longer than its time-out of {effect.call.timeout_ms / 1000:g} s"
-    )
+                    self.send(session.plan_fork(state, openings, suspend=True))
+                finally:
+                    crashpoints.reach("fork.after")
+            examine(known.lookback, events, frame.run_id, known.fields, session.heard)

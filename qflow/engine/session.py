@@ -12,15 +12,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import hiredis
 
 from qflow import crashpoints
-from qflow.core.outcome import Again, Done, Effect, Fail, Open
-from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone
+from qflow.core.outcome import Again, Done, Effect, Fail, Open, Send, Store
+from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone, written
 from qflow.errors import Fenced, Suspend
-from qflow.store.run import NO_TIMEOUT, Held, Lane, Standing
+from qflow.store.open import Opening, Suspension, fork
+from qflow.store.run import NO_TIMEOUT, NOTHING, Held, Lane, Standing
 from qflow.store.script import Call
 from qflow.telemetry import detailed, emit
 
@@ -45,8 +47,8 @@ class Session:
     """
 
     __slots__ = (
-        "_done", "_following", "_lane", "_standing", "_terms", "closed", "failed_job", "fenced",
-        "followed", "held", "started", "stepped", "waiting_since",
+        "_before", "_done", "_following", "_forking", "_lane", "_standing", "_terms", "closed",
+        "failed_job", "fenced", "followed", "heard", "held", "lost", "started", "stepped", "waiting_since",
     )  # fmt: skip
 
     def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
@@ -55,11 +57,15 @@ class Session:
         self._standing = Standing(lane.record)
         self._terms = terms
         self._done: Done | None = None
+        self._before: tuple[Done | None, Lane] = None, lane
+        self.heard: list[bytes] = []
         self._following = False
+        self._forking = False
         self.started = time.monotonic()
         self.waiting_since = 0.0
         self.closed = False
         self.fenced = False
+        self.lost = False
         self.stepped = False
         self.failed_job: tuple[int, str] | None = None
         self.followed: Any = None
@@ -81,6 +87,13 @@ class Session:
         """
         if self.closed:
             raise Fenced if self.fenced else Suspend
+        self._forking = False
+        if isinstance(effect, Store):
+            self.keep(effect.done)
+            return []
+        if isinstance(effect, Send):
+            self.stepped = True
+            tell_step(self.held, effect.done)
         if isinstance(effect, Open):
             if self._terms.draining() or self._terms.yields(self.started):
                 return self._give_back(effect)
@@ -90,12 +103,13 @@ class Session:
             self.failed_job = self._lane.token, effect.error
             if isinstance(effect, Again) and effect.step:
                 took_ms = effect.ended_ms - effect.started_ms
-                self._tell(
-                    effect.step, effect.attempt - 1, "retry", took_ms, first_line(effect.error)
-                )
+                tried, error = effect.attempt - 1, first_line(effect.error)
+                tell_attempt(self.held, effect.step, tried, "retry", took_ms, error)
         calls = self._write(self._applied(effect))
         if isinstance(effect, Open):
             self._standing.timeout_s = -(-effect.timeout_ms // 1000) or NO_TIMEOUT
+        elif isinstance(effect, Send):
+            self._standing.opened = True  # send.lua opens the job that goes on
         return calls
 
     def keep(self, done: Done) -> None:
@@ -107,11 +121,8 @@ class Session:
         self._done = done
         self.stepped = True
         self.waiting_since = time.monotonic()
-        took_ms = done.ended_ms - done.started_ms
-        if not done.ok:
-            self._tell(done.step, done.attempt, "failed", took_ms, first_line(done.text))
-        elif detailed():
-            self._tell(done.step, done.attempt, "ok", took_ms, "")
+        if not done.ok or detailed():
+            tell_step(self.held, done)
 
     def _enter(self, effect: Open) -> list[Call]:
         """Go on to a step where nothing waits to be kept: Redis hears of it with the step's own
@@ -145,7 +156,14 @@ class Session:
         Raises Suspend where the run was let go of, Fenced where its lease had been lost.
         """
         own = replies[:-1] if self._following else replies
+        self.heard = []
         last = own[-1]
+        if self._forking and isinstance(last, list):  # it has something to look at first
+            self.heard = last
+            self.closed = False
+            self._done, self._lane = self._before
+            self._stand(opened=True)
+            return
         if isinstance(last[0] if isinstance(last, list) else last, int):
             own = ()  # the last call was applied, so those before it were: at first, or when repeated
         for item in own:
@@ -177,7 +195,7 @@ class Session:
         Whether it was made is unknown, and the handler must not take it for a failed step: the run
         stays in this worker's name until a beat finds it unattended and gives it back.
         """
-        self.closed = True
+        self.closed = self.lost = True
         emit("loop.failed", loop="commit", error=f"run {self.held.run}: {problem}")
         return Suspend()
 
@@ -186,6 +204,7 @@ class Session:
         if self.closed or not self.waiting_since:
             return []
         self.waiting_since = 0.0
+        self._forking = False
         done = self._done
         if done is None:
             return self._open()
@@ -197,19 +216,26 @@ class Session:
         """Return what puts the claimed job back untouched for `delay_ms`."""
         return self._write(postpone(self.held, self._lane, delay_ms, why))
 
-    def _tell(self, step: str, attempt: int, outcome: str, took_ms: int, error: str) -> None:
-        emit(
-            "step.ended",
-            function=self.held.function,
-            run=self.held.run,
-            step=step,
-            attempt=attempt,
-            outcome=outcome,
-            seconds=took_ms / 1000,
-            error=error,
-        )
+    def plan_fork(
+        self, state: Suspension, openings: Sequence[Opening], *, suspend: bool
+    ) -> list[Call]:
+        """Return what opens steps; with `suspend` the run is let go of until one is settled."""
+        if self.closed:
+            raise Fenced if self.fenced else Suspend
+        lane = self._lane
+        self._before = self._done, lane
+        self._forking = True
+        self.held = replace(self.held, plain=False)
+        if not suspend:
+            call = fork(self.held, (lane, lane), NOTHING, state, openings)
+            return [*self._open(), call]
+        after = lane.next("w", "")
+        calls = caught_up(self.held, lane, self._standing)
+        calls.append(fork(self.held, (lane, after), written(self._done), state, openings))
+        looks_back = any("mark" in opening.spec for opening in openings)
+        return self._write(Applied(calls, after, True), follow=not looks_back)
 
-    def _write(self, applied: Applied) -> list[Call]:
+    def _write(self, applied: Applied, *, follow: bool = True) -> list[Call]:
         crashpoints.reach("commit.before")
         calls = applied.calls
         self._done = None
@@ -218,10 +244,10 @@ class Session:
         if applied.released:
             self.closed = True
             self.waiting_since = 0.0
-            follow = self._terms.follow()
-            if follow is not None:
+            following = self._terms.follow() if follow else None
+            if following is not None:
                 self._following = True
-                calls.append(follow)
+                calls.append(following)
         else:
             self.waiting_since = time.monotonic()
         return calls
@@ -233,6 +259,29 @@ class Session:
         standing.entered = ""
         standing.opened = opened
         standing.timeout_s = NO_TIMEOUT
+
+
+def tell_step(held: Held, done: Done) -> None:
+    """Tell telemetry of a step that has ended."""
+    took_ms = done.ended_ms - done.started_ms
+    error = "" if done.ok else first_line(done.text)
+    tell_attempt(held, done.step, done.attempt, "ok" if done.ok else "failed", took_ms, error)
+
+
+def tell_attempt(
+    held: Held, step: str, attempt: int, outcome: str, took_ms: int, error: str
+) -> None:
+    """Tell telemetry of one try of a step."""
+    emit(
+        "step.ended",
+        function=held.function,
+        run=held.run,
+        step=step,
+        attempt=attempt,
+        outcome=outcome,
+        seconds=took_ms / 1000,
+        error=error,
+    )
 
 
 def first_line(text: str) -> str:

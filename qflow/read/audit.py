@@ -1,4 +1,5 @@
-"""The no-stuck-run audit: every unfinished run has a queued job, a live lease or a timer.
+"""The no-stuck-run audit: every unfinished run has a queued job, a live lease or a timer, or waits for
+open steps, each of which has one of these or a waiter.
 
 Each run is looked at in one transaction. The system is live, so what looks wrong is looked at again,
 and only what stays exactly as it was is reported: a run that moved on meanwhile is fine.
@@ -11,15 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from qflow.core.ids import job_id
 from qflow.core.status import UNFINISHED
+from qflow.read import backing
+from qflow.read.backing import RESCUE, Record
 from qflow.read.snapshot import clock_ms, scored, text
 from qflow.store.keys import Keys
 from qflow.store.redis import Command, Redis
-from qflow.store.run import Lane
-
-RESCUE_MS: Final = 60_000
-"""A lapsed lease is the rescuer's work; after this long it is reported that nobody did it."""
 
 PAUSE_S: Final = 0.5
 """Between two looks: longer than a stock RQ worker takes from popping a job to beginning it."""
@@ -30,7 +28,6 @@ _OVERLAP: Final = 1_000
 _INDEXED: Final = 10_000
 _RECHECKED: Final = 50
 _LOOKS: Final = 3
-_RESCUE: Final = "rescue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +80,25 @@ class _Listed(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """A run as one transaction found it. `moved` where its lane changed just before that."""
+    """A run as one transaction found it: its records, with the replies to what keeps each going.
+
+    `moved` where a record changed just before that.
+    """
 
     listed: _Listed
     moved: bool
-    lane: str
     function: str
     status: str
     in_status_index: bool
     in_function_index: bool
-    backed: Any
-    held: bool
+    records: tuple[Record, ...]
+    replies: tuple[tuple[Any, ...], ...]
+    queue: frozenset[str] | None
+
+    @property
+    def lane(self) -> str:
+        """All records, as they are told and compared."""
+        return " ".join(each.record for each in self.records)
 
 
 def audit(redis: Redis, keys: Keys, pause_s: float = PAUSE_S) -> Audit:
@@ -110,8 +115,8 @@ def audit(redis: Redis, keys: Keys, pause_s: float = PAUSE_S) -> Audit:
     for page in _everything(redis, keys, seen):
         for found in _look(redis, keys, page, queue):
             why = _judge(found, now_ms)
-            rescues += why == _RESCUE
-            if why not in ("", _RESCUE):
+            rescues += why == RESCUE
+            if why not in ("", RESCUE):
                 suspects.append(found)
         seen.update(listed.run for listed in page if listed.status in UNFINISHED)
     findings = _confirmed(redis, keys, suspects, pause_s) if suspects else []
@@ -165,63 +170,71 @@ def _look(
     redis: Redis, keys: Keys, listed: Sequence[_Listed], queue: frozenset[str] | None
 ) -> list[_Seen]:
     """Look at runs, each in a transaction of its own; without `queue`, Redis searches its list."""
-    raw = redis.pipeline([("HMGET", keys.run(run), "lane", "fn") for run, _ in listed])
-    first = [(text(record), text(function)) for record, function in raw]
+    raw = redis.pipeline([command for run, _ in listed for command in _reading(keys, run)])
+    first = [
+        (text(raw[i][1]), backing.records(text(raw[i][0]), raw[i + 1], raw[i + 2]))
+        for i in range(0, len(raw), 3)
+    ]
     commands: list[Command] = []
     ends: list[int] = []
-    for (run, status), (record, function) in zip(listed, first, strict=True):
+    for (run, status), (function, records) in zip(listed, first, strict=True):
         commands += [
             ("MULTI",),
-            ("HMGET", keys.run(run), "lane", "status"),
+            *_reading(keys, run),
             ("ZSCORE", keys.by_status(status), run),
             ("ZSCORE", keys.by_function(function, status), run),
-            *_backing(keys, run, record, deep=queue is None),
+            *(
+                command
+                for each in records
+                for command in backing.ask(keys, run, each, deep=queue is None)
+            ),
             ("EXEC",),
         ]
         ends.append(len(commands) - 1)
     replies = redis.pipeline(commands)
     return [
-        _seen(item, record, function, replies[end], queue)
-        for item, (record, function), end in zip(listed, first, ends, strict=True)
+        _seen(keys, item, known, replies[end], queue)
+        for item, known, end in zip(listed, first, ends, strict=True)
     ]
 
 
-def _backing(keys: Keys, run: str, record: str, *, deep: bool) -> list[Command]:
-    """Return the commands that ask for what a lane says keeps the run going."""
-    if not record:
-        return []
-    lane = Lane.parse(record)
-    job = job_id(run, lane.step, lane.token)
-    if lane.state == "s":
-        return [("ZSCORE", keys.leases, lane.worker), ("SISMEMBER", keys.lanes(lane.worker), run)]
-    if lane.state == "d":
-        return [("ZSCORE", keys.scheduled, job)]
-    return [("LPOS", keys.queue, job)] if lane.state == "q" and deep else []
+def _reading(keys: Keys, run: str) -> list[Command]:
+    return [
+        ("HMGET", keys.run(run), "lane", "fn", "status"),
+        ("HGETALL", keys.open(run)),
+        ("HGETALL", keys.waits(run)),
+    ]
 
 
 def _seen(
-    listed: _Listed, record: str, function: str, replies: list[Any], queue: frozenset[str] | None
+    keys: Keys,
+    listed: _Listed,
+    first: tuple[str, tuple[Record, ...]],
+    replies: list[Any],
+    queue: frozenset[str] | None,
 ) -> _Seen:
-    (lane_raw, status), by_status, by_function, *rest = replies
-    backed = rest[0] if rest else None
-    if queue is not None and record.startswith("q|"):
-        lane = Lane.parse(record)
-        backed = 1 if job_id(listed.run, lane.step, lane.token) in queue else None
+    (lane, _, status), opened, waits, by_status, by_function, *rest = replies
+    function, records = first
+    shares = []
+    for each in records:
+        count = len(backing.ask(keys, listed.run, each, deep=queue is None))
+        shares.append(tuple(rest[:count]))
+        rest = rest[count:]
     return _Seen(
         listed,
-        text(lane_raw) != record,
-        record,
+        backing.records(text(lane), opened, waits) != records,
         function,
         text(status),
         by_status is not None,
         by_function is not None,
-        backed,
-        len(rest) > 1 and rest[1] == 1,
+        records,
+        tuple(shares),
+        queue,
     )
 
 
 def _judge(seen: _Seen, now_ms: int) -> str:
-    """Say what is wrong with a run, "" where nothing is, `_RESCUE` where the rescuer sees to it."""
+    """Say what is wrong with a run, "" where nothing is, `RESCUE` where the rescuer sees to it."""
     listed = seen.listed.status
     if seen.moved:
         return ""
@@ -240,24 +253,17 @@ def _judge(seen: _Seen, now_ms: int) -> str:
 
 def _unbacked(seen: _Seen, now_ms: int) -> str:
     """Say why an unfinished run will not go on, "" where it will."""
-    lane = Lane.parse(seen.lane)
-    if lane.state == "q":
-        return "" if seen.backed is not None else "waits for a job that is not in the queue"
-    if lane.state == "d":
-        return "" if seen.backed is not None else "waits for a timer that is not set"
-    if lane.state != "s":
-        return "has not ended, but nobody is to continue it"
-    if seen.backed is None:
-        return f"is held by worker {lane.worker}, which has no lease"
-    if not seen.held:
-        return f"is held by worker {lane.worker}, which does not list it"
-    lapsed_ms = now_ms - float(seen.backed)
-    if lapsed_ms > RESCUE_MS:
-        return (
-            f"is held by worker {lane.worker}, whose lease lapsed {lapsed_ms / 1000:.0f} s ago; "
-            "start `qflow scheduler`, whose rescuer returns it"
-        )
-    return _RESCUE if lapsed_ms > 0 else ""
+    if len(seen.records) == 1 and seen.records[0].lane.state == "w":
+        return "waits for open steps, but has none"
+    rescue = ""
+    for each, replies in zip(seen.records, seen.replies, strict=True):
+        why = backing.judge(seen.listed.run, each, replies, seen.queue)
+        why = why or backing.lapse(each, replies, now_ms)
+        if why == RESCUE:
+            rescue = why
+        elif why:
+            return f"step {each.lane.step!r} {why}" if each.is_open else why
+    return rescue
 
 
 def _confirmed(redis: Redis, keys: Keys, suspects: list[_Seen], pause_s: float) -> list[Stuck]:
@@ -275,7 +281,7 @@ def _confirmed(redis: Redis, keys: Keys, suspects: list[_Seen], pause_s: float) 
         for at in range(0, len(listed), _RECHECKED):  # LPOS walks the queue: not too many at once
             for seen in _look(redis, keys, listed[at : at + _RECHECKED], None):
                 why = _judge(seen, now_ms)
-                if why not in ("", _RESCUE) and seen.lane == found[seen.listed][0].lane:
+                if why not in ("", RESCUE) and seen.lane == found[seen.listed][0].lane:
                     again[seen.listed] = (seen, why)
         found = again
         if not found:

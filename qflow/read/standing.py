@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, NamedTuple
 
 from qflow.core.durations import from_ms
@@ -10,6 +11,7 @@ from qflow.read.timeline import StepView, Timeline
 from qflow.read.topology import Leader
 
 _LATE_MS: Final = 5_000
+_UNFINISHED: Final = ("running", "waiting", "sleeping", "queued")
 
 
 class Around(NamedTuple):
@@ -64,13 +66,18 @@ def _queued(around: Around) -> Standing:
 
 
 def _waiting(told: Timeline, around: Around) -> Standing:
-    step = next((step for step in told.steps if step.due == told.due), None) or _at_hand(told)
+    waiting = [s for s in told.steps if s.status in _UNFINISHED]
+    step = min(waiting, key=_due) if waiting else None
     due = told.due if told.due is not None else (step.due if step else None)
     text = _wait_words(step)
+    if len(waiting) > 1:
+        text += f", beside {len(waiting) - 1} more open steps"
     if due is None:
         return Standing("ok", f"{text}.")
+    is_limit = step is not None and step.kind not in ("step", "sleep")
     if due > told.now:
-        return Standing("ok", f"{text}; goes on in {_length(due - told.now)}.")
+        until = "gives up" if is_limit else "goes on"
+        return Standing("ok", f"{text}; {until} in {_length(due - told.now)}.")
     late = told.now - due
     if late > _LATE_MS and not around.leader.live:
         remedy = "start `qflow scheduler`: nobody wakes what is due"
@@ -78,19 +85,33 @@ def _waiting(told: Timeline, around: Around) -> Standing:
     return Standing("ok", f"{text}; is due now.")
 
 
+def _due(step: StepView) -> float:
+    return inf if step.due is None else step.due
+
+
 def _wait_words(step: StepView | None) -> str:
     if step is None:
         return "Waiting for the next try of the handler"
-    if step.kind == "sleep":
-        return f"Sleeping in {step.id}"
-    if step.kind != "step":
-        return f"Waiting in {step.id}"
-    tried = len(step.attempts)
-    return f"Step {step.id} failed {_times(tried)} and waits to try again"
+    match step.kind:
+        case "sleep":
+            return f"Sleeping in {step.id}"
+        case "event":
+            return f"Waiting in {step.id} for an event {step.wants}"
+        case "signal":
+            return f"Waiting in {step.id} for the signal {step.wants}"
+        case "approval":
+            return f"Waiting in {step.id} for a decision: {step.wants}"
+        case "run":
+            return f"Waiting in {step.id} for the run that it invoked"
+    if step.status == "queued":
+        return f"Step {step.id} is in the queue"
+    if step.status == "running":
+        return f"Step {step.id} is running"
+    return f"Step {step.id} failed {_times(len(step.attempts))} and waits to try again"
 
 
 def _at_hand(told: Timeline) -> StepView | None:
-    open_steps = [s for s in told.steps if s.status in ("running", "waiting", "sleeping", "queued")]
+    open_steps = [s for s in told.steps if s.status in _UNFINISHED]
     return open_steps[-1] if open_steps else None
 
 

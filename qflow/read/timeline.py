@@ -40,8 +40,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """A step: `kind` step or sleep; `status` completed, failed, running, queued, waiting (for its
-    next attempt), sleeping or dropped (not reached again before the run ended)."""
+    """A step: `kind` step, sleep, event, signal, approval or run (an invoked one); `status` completed,
+    failed, running, queued, waiting (for its next attempt, or for what `wants` says), sleeping or
+    dropped (not reached again before the run ended). `since` is when a wait began, `child` the run that
+    was invoked."""
 
     id: str
     kind: str
@@ -50,6 +52,9 @@ class StepView:
     due: int | None
     output: Any
     error: dict[str, Any] | None
+    wants: str = ""
+    child: str = ""
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +86,17 @@ class Timeline:
     steps: tuple[StepView, ...]
     output: Any
     error: dict[str, Any] | None
+    parent: str
     now: int
 
 
 def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
     """Return the story of a run; raise NotFound where it is not there (any more)."""
-    flat, steps, raw, time = snapshot.together(
+    flat, steps, opened, raw, time = snapshot.together(
         redis,
         [
             ("HGETALL", keys.run(run)), ("HGETALL", keys.steps(run)),
-            ("XRANGE", keys.trace(run), "-", "+"), ("TIME",),
+            ("HVALS", keys.open(run)), ("XRANGE", keys.trace(run), "-", "+"), ("TIME",),
         ],
     )  # fmt: skip
     fields = pairs(flat)
@@ -98,7 +104,8 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         raise NotFound(f"run {run} is gone: its record has expired")
     lane = Lane.parse(fields["lane"])
     entries = [entry(item) for item in raw]
-    story = _Story(entries, _results(pairs(steps)), lane, fields["status"], _number(fields, "due"))
+    lanes = [lane, *(Lane.parse(text(record)) for record in opened)]
+    story = _Story(entries, _results(pairs(steps)), lanes, _number(fields, "due"))
     row = RunRow(
         run, fields["fn"], fields["status"], int(fields["created"]), _number(fields, "started"),
         _number(fields, "ended"), json.loads(fields["error"]) if "error" in fields else None,
@@ -115,6 +122,7 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         steps=story.steps(),
         output=json.loads(fields["output"]) if "output" in fields else None,
         error=row.error,
+        parent=fields.get("parent", ""),
         now=clock_ms(time),
     )
 
@@ -146,40 +154,40 @@ class _Story:
         self,
         entries: list[Entry],
         results: dict[str, dict[str, Any]],
-        lane: Lane,
-        status: str,
+        lanes: list[Lane],
         due: int | None,
     ) -> None:
         self.attempts: dict[str, list[Attempt]] = {}
-        self._sleeps: dict[str, Entry] = {}
+        self._waits: dict[str, Entry] = {}
         self._results = results
-        self._lane = lane
-        self._status = status
+        self._lanes = {lane.step: lane for lane in lanes if lane.state != "e"}
         self._due = due
         self._last = entries[-1]["at"] if entries else None
         for told in entries:
             self._hear(told)
 
     def steps(self) -> tuple[StepView, ...]:
-        """Return the steps; the one that is executing has a running attempt."""
-        lane = self._lane
-        if lane.state in "qsd" and lane.step:
-            tries = self.attempts.setdefault(lane.step, [])
-            if lane.state == "s" and lane.step not in self._sleeps:
+        """Return the steps; those that are executing have a running attempt."""
+        for step, lane in self._lanes.items():
+            if not step:
+                continue
+            tries = self.attempts.setdefault(step, [])
+            if lane.state == "s" and step not in self._waits:
                 tries.append(Attempt(lane.attempt, "running", self._last))
         return tuple(self._view(step) for step in self.attempts if step)
 
     def _hear(self, told: Entry) -> None:
         kind, step = told["t"], told.get("id", "")
-        if kind not in ("step", "retry", "died", "sleep"):
+        if kind not in ("step", "retry", "died", "sleep", "wait"):
             return
         tries = self.attempts.setdefault(step, [])
-        if kind == "sleep":
-            self._sleeps[step] = told
-        elif kind == "step" and step in self._sleeps:
-            tries.append(Attempt(0, "ok", self._sleeps[step]["at"], told["e"]))
+        if kind in ("sleep", "wait"):
+            self._waits[step] = told
+        elif kind == "step" and step in self._waits:
+            outcome, error = ("ok", None) if told["ok"] else ("failed", self._error(step))
+            tries.append(Attempt(0, outcome, self._waits[step]["at"], told["e"], error))
         elif kind == "step":
-            error = None if told["ok"] else self._results.get(step, {}).get("error")
+            error = None if told["ok"] else self._error(step)
             outcome = "ok" if told["ok"] else "failed"
             tries.append(Attempt(told["a"], outcome, told["s"], told["e"], error))
         elif kind == "retry":
@@ -187,34 +195,44 @@ class _Story:
             tries.append(
                 Attempt(told["a"], "retry", started, ended, told["error"], told.get("due"))
             )
-        elif step not in self._sleeps:
+        elif step not in self._waits:
             after = tries[-1].number + 1 if tries else 0
             tries.append(Attempt(after, "died", None, told["at"], _death(told["w"])))
 
+    def _error(self, step: str) -> dict[str, Any] | None:
+        error: dict[str, Any] | None = self._results.get(step, {}).get("error")
+        return error
+
     def _view(self, step: str) -> StepView:
         result = self._results.get(step)
-        slept = self._sleeps.get(step)
-        here = self._lane.step == step
-        due = self._due if here and self._lane.state == "d" else None
-        if due is None and slept:
-            due = slept.get("due")
+        wait = self._waits.get(step, {})
+        lane = self._lanes.get(step)
+        due = self._due if lane is not None and lane.state == "d" else None
+        kind = {"": "step", "child": "run"}.get(_kind(wait), _kind(wait))
         return StepView(
             id=step,
-            kind="sleep" if slept else "step",
-            status=self._step_status(step, result),
+            kind=kind,
+            status=self._step_status(kind, result, lane),
             attempts=tuple(self.attempts[step]),
-            due=due,
+            due=wait.get("due") if due is None else due,
             output=result.get("ok") if result else None,
             error=result.get("error") if result else None,
+            wants=wait.get("for", ""),
+            child=wait.get("run", ""),
+            since=wait.get("at"),
         )
 
-    def _step_status(self, step: str, result: dict[str, Any] | None) -> str:
+    def _step_status(self, kind: str, result: dict[str, Any] | None, lane: Lane | None) -> str:
         if result is not None:
             return "completed" if "ok" in result else "failed"
-        if self._lane.step != step or self._lane.state == "e":
+        if lane is None:
             return "dropped"
         held = {"q": "queued", "s": "running"}
-        return held.get(self._lane.state, "sleeping" if step in self._sleeps else "waiting")
+        return held.get(lane.state, "sleeping" if kind == "sleep" else "waiting")
+
+
+def _kind(wait: Entry) -> str:
+    return str(wait["kind"] if "kind" in wait else wait.get("t", ""))
 
 
 def _death(worker: str) -> dict[str, Any]:
@@ -230,6 +248,7 @@ def as_dict(story: Timeline) -> dict[str, Any]:
         "event": story.event,
         "worker": story.worker or None,
         "due": story.due,
+        "parent": story.parent or None,
         "output": story.output,
         "claims": [
             {"worker": c.worker, "at": c.at, "queued": c.queued, "wait_ms": c.wait_ms}
@@ -242,6 +261,8 @@ def as_dict(story: Timeline) -> dict[str, Any]:
                 "kind": step.kind,
                 "status": step.status,
                 "due": step.due,
+                "wants": step.wants or None,
+                "child": step.child or None,
                 "output": step.output,
                 "error": step.error,
                 "attempts": [_attempt_dict(attempt) for attempt in step.attempts],

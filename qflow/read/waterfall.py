@@ -91,14 +91,15 @@ def _lane(step: StepView, told: Timeline) -> Lane:
     if step.kind == "step":
         return Lane(step.id, step.kind, step.status, tuple(_tries(step.attempts, told)), step)
     kind = "sleeping" if step.kind == "sleep" else "waiting"
+    note = step.wants or step.child
     bars = [
-        Bar(kind, a.started, a.ended or told.now, open=a.ended is None)
+        Bar(kind, a.started, told.now if a.ended is None else a.ended, note)
         for a in step.attempts
         if a.started is not None
     ]
-    if not bars and step.due is not None and told.row.ended is None:
-        since = max([told.row.started or told.row.created, *_ends(told)])
-        bars = [Bar(kind, min(since, told.now), told.now, open=True)]
+    if not bars and step.since is not None:
+        ended = told.row.ended
+        bars = [Bar(kind, step.since, told.now if ended is None else ended, note, ended is None)]
     return Lane(step.id, step.kind, step.status, tuple(bars), step)
 
 

@@ -17,13 +17,17 @@ from typing import Any, Final
 from qflow import config
 from qflow.core.function import Function
 from qflow.core.outcome import Effect
-from qflow.engine.advance import doomed, prepare, run_async, run_sync
+from qflow.engine.advance import Entry, doomed, prepare, run_async, run_sync
 from qflow.engine.apply import exc_info
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
-from qflow.engine.drive import AsyncLine, Engine, Line
+from qflow.engine.drive import Line
+from qflow.engine.execute import Engine
+from qflow.engine.frames import Frames
+from qflow.engine.group import AsyncLine
 from qflow.engine.session import Session, Terms
 from qflow.errors import QflowError, Suspend
+from qflow.services.branches import Branches
 from qflow.services.loader import load
 from qflow.services.loop import LoopThread
 from qflow.services.supervisor import logger_for, worker_options
@@ -31,7 +35,7 @@ from qflow.services.worker import Options
 from qflow.store import lease
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
-from qflow.store.run import Claimed, Held, adopt, claimed
+from qflow.store.run import Claimed, Held, adopt, claimed, is_plain
 from qflow.store.script import run
 from qflow.store.url import from_client
 
@@ -78,8 +82,13 @@ def _execute(
     redis: Redis, keys: Keys, options: Options, taken: Claimed, now_ms: int, path: str
 ) -> str:
     name, attempt = taken.fields.get("fn", ""), int(taken.fields.get("attempt", "0"))
-    created = taken.fields.get("created", "0")
-    held = Held(keys, taken.run, name, attempt, options.ttl_s, options.wip_ttl_s, created)
+    held = Held(
+        keys, taken.run, name, attempt, options.ttl_s, options.wip_ttl_s,
+        taken.fields.get("created", "0"), is_plain(taken.fields),
+    )  # fmt: skip
+    engine = Engine(Committer(redis), Clock(now_ms), LoopThread("rq"))
+    if taken.is_open:
+        return _execute_open(engine, held, taken, path, options)
     first = taken.lane.token
     session: Session
 
@@ -89,12 +98,43 @@ def _execute(
     session = Session(
         held, taken.lane, Terms(options.keep, one_step_done, lambda: False, lambda: None)
     )
-    engine = Engine(Committer(redis), Clock(now_ms), LoopThread("rq"))
     effect = _enter(engine, _function(engine, session, path), taken, session)
-    failed = session.failed_job
-    if failed is not None and failed[0] == first:
-        raise JobFailed(exc_info(failed[1]))
+    _check_failed(session.failed_job, first)
     return type(effect).__name__.lower() if effect is not None else "handed on"
+
+
+def _execute_open(engine: Engine, held: Held, taken: Claimed, path: str, options: Options) -> str:
+    terms = Terms(options.keep, lambda _since: False, lambda: False, lambda: None)
+
+    async def drive(entry: Entry, line: AsyncLine) -> None:
+        await run_async(engine, entry, line)
+
+    frames = Frames(engine, logger_for(), drive, lambda _line, _session: None)
+    branches = Branches(engine, frames, lambda _claimed: held, terms)
+    session = branches.session(taken)
+    try:
+        function = _functions(path)[held.function]
+    except Exception as error:
+        with suppress(Suspend):
+            branches.release(session, _UNKNOWN_DELAY_MS)
+        raise QflowError(_missing(held.function, path)) from error
+    with suppress(Suspend):
+        if function.is_async:
+            work = branches.arun(taken, function, session, None)
+            asyncio.run_coroutine_threadsafe(work, engine.loops.loop()).result()
+        else:
+            branches.run(taken, function, session)
+    _check_failed(session.failed_job, taken.lane.token)
+    return "handed on"
+
+
+def _check_failed(failed: tuple[int, str] | None, token: int) -> None:
+    if failed is not None and failed[0] == token:
+        raise JobFailed(exc_info(failed[1]))
+
+
+def _missing(function: str, path: str) -> str:
+    return f"function {function!r} is not in {path!r}: start the RQ worker where it is, or set QFLOW_PATH"
 
 
 def _function(engine: Engine, session: Session, path: str) -> Function[Any]:
@@ -103,7 +143,7 @@ def _function(engine: Engine, session: Session, path: str) -> Function[Any]:
     try:
         return _functions(path)[name]
     except Exception as error:
-        problem = f"function {name!r} is not in {path!r}: start the RQ worker where it is, or set QFLOW_PATH"
+        problem = _missing(name, path)
         with suppress(Suspend):
             Line(engine, session).send(session.plan_postpone(_UNKNOWN_DELAY_MS, problem))
         raise QflowError(problem) from error
@@ -112,14 +152,14 @@ def _function(engine: Engine, session: Session, path: str) -> Function[Any]:
 def _enter(
     engine: Engine, function: Function[Any], taken: Claimed, session: Session
 ) -> Effect | None:
-    entry = prepare(engine, function, taken, session, logger_for())
+    entry = prepare(engine, function, taken, logger_for(), session.held.keys)
     doom = doomed(taken)
     try:
         if doom is not None:
             Line(engine, session).write(doom)
             return doom
         if function.is_async:
-            line = _async_line(engine, session)
+            line = _async_line(engine, session, entry)
             return asyncio.run_coroutine_threadsafe(
                 run_async(engine, entry, line), engine.loops.loop()
             ).result()
@@ -128,9 +168,12 @@ def _enter(
         return None
 
 
-def _async_line(engine: Engine, session: Session) -> AsyncLine:
+def _async_line(engine: Engine, session: Session, entry: Entry) -> AsyncLine:
+    def suspended(line: AsyncLine, _session: Session) -> None:
+        asyncio.get_running_loop().call_soon(line.drop)  # RQ's worker keeps no frames
+
     async def make() -> AsyncLine:
-        return AsyncLine(engine, session)
+        return AsyncLine(engine, session, entry.frame, entry.known, suspended)
 
     return asyncio.run_coroutine_threadsafe(make(), engine.loops.loop()).result()
 

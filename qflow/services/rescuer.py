@@ -68,6 +68,6 @@ class Rescuer(Service):
     def _return_lost(self, now_ms: int) -> None:
         """Requeue what the queue lost: qflow's own moves lose nothing, RQ's pop and operators may."""
         before_ms = now_ms - int(_SEARCH_S * 1000)
-        for held, lane in lost(self._redis, self._keys, before_ms, self._ttl_s):
-            if run(self._redis, requeue(held, lane)):
+        for held, lane, open_hash in lost(self._redis, self._keys, before_ms, self._ttl_s):
+            if run(self._redis, requeue(held, lane, open_hash)):
                 emit("job.requeued", function=held.function, run=held.run)

@@ -1,7 +1,8 @@
 """The router: events from the stream to runs of every function they match.
 
-Does: reads the stream as a member of a consumer group, starts the functions whose trigger's name and
-condition match each event in one atomic script that also acknowledges it, moves malformed entries
+Does: reads the stream as a member of a consumer group, gives each event to the steps that wait for it,
+starts the functions whose trigger's name and condition match it in one atomic script that also
+acknowledges it, moves malformed entries
 aside, takes over what a dead router had read. Any number side by side.
 Options: batch size, idle time after which an entry is taken over.
 Emits: event.received, event.rejected, event.unmatched, run.created, trigger.failed.
@@ -20,6 +21,7 @@ from qflow.core.event import as_mapping
 from qflow.core.ids import ulid
 from qflow.core.match import NOTHING, Matched, Triggers
 from qflow.engine.intake import Accepted, Rejected, read_entry
+from qflow.services.delivery import Delivery
 from qflow.services.service import Service
 from qflow.store import directory, stream
 from qflow.store.keys import Keys
@@ -55,6 +57,7 @@ class Router(Service):
         self._takeover_ms = takeover_ms
         self._catalogue = Catalogue("0", Triggers({}), {})
         self._told: set[str] = set()
+        self._waits = Delivery(redis, keys, ttl_s)
         self._ticks = 0
         self._unfinished = True
 
@@ -98,6 +101,7 @@ class Router(Service):
         version, specs = directory.functions(self._redis, self._keys)
         self._catalogue = Catalogue(version, Triggers(specs), specs)
         self._told.clear()
+        self._waits.refresh()  # after the version, so that they are at least as new
 
     def _announce(self) -> None:
         facts = {"pid": os.getpid(), "name": self.name}
@@ -108,9 +112,11 @@ class Router(Service):
         emit("event.received", count=len(entries))
         while read:
             found = [self._match(item) for item in read]
+            self._waits.give([item for item in read if isinstance(item, Accepted)])
+            crashpoints.reach("router.given")
             replies = run_all(self._redis, list(map(self._call, read, found)))
             crashpoints.reach("router.routed")
-            stale = []
+            stale: list[Accepted] = []
             for item, matched, reply in zip(read, found, replies, strict=True):
                 if isinstance(reply, hiredis.ReplyError):
                     raise refusal(reply, self._redis.target.shown)

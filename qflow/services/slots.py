@@ -6,17 +6,21 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final
 
 from qflow.core.function import Function
 from qflow.core.outcome import Complete, Effect, Fail
-from qflow.engine.advance import Entry, LoggerFor, doomed, prepare, run_async, run_sync
-from qflow.engine.drive import AsyncLine, Engine, Line
-from qflow.engine.session import LINGER_S, Session, Terms, first_line
+from qflow.engine.advance import doomed, run_sync
+from qflow.engine.branch import Branch
+from qflow.engine.drive import Line
+from qflow.engine.execute import Engine
+from qflow.engine.group import AsyncLine
+from qflow.engine.session import LINGER_S, Session, first_line
 from qflow.errors import QflowError, Suspend
-from qflow.store.run import Claimed, Held
+from qflow.services.places import Active, Plan
+from qflow.services.tasks import Tasks
+from qflow.store.run import Claimed
 from qflow.store.run import claimed as read_claimed
 from qflow.telemetry import emit
 
@@ -26,23 +30,23 @@ _UNKNOWN_PATIENCE: Final = 10
 _UNKNOWN_KEPT: Final = 10_000
 
 
-@dataclass(frozen=True)
-class Active:
-    """A run that this process holds."""
+class Unknown:
+    """Runs whose function is not here: they come back, at first soon, later less often.
 
-    session: Session
-    line: Line | AsyncLine
-    since: float
+    Whoever knows the function is to find them soon; where nobody does, they must not spin.
+    """
 
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
 
-@dataclass(frozen=True)
-class Plan:
-    """What every run of this worker is executed with."""
-
-    functions: dict[str, Function[Any]]
-    hold: Callable[[Claimed], Held]
-    terms: Terms
-    logger_for: LoggerFor
+    def delay_ms(self, claimed: Claimed) -> int:
+        """Return how long a claimed job of such a run is to wait."""
+        run = claimed.run
+        emit("function.unknown", function=claimed.fields.get("fn", ""), run=run)
+        if len(self._seen) > _UNKNOWN_KEPT:
+            self._seen.clear()
+        self._seen[run] = seen = self._seen.get(run, 0) + 1
+        return _UNKNOWN_DELAY_MS if seen <= _UNKNOWN_PATIENCE else _UNKNOWN_LATER_MS
 
 
 class Slots:
@@ -63,8 +67,10 @@ class Slots:
         self.active: dict[str, Active] = {}
         self.placed: set[str] = set()  # claimed, but not begun: a busy event loop may take its time
         self.ended = [0, 0, 0.0]  # completed, failed, seconds worked, since the last beat
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._unknown: dict[str, int] = {}
+        self._unknown = Unknown()
+        self._tasks = Tasks(engine, plan, self)
+        self._frames = self._tasks.frames
+        self._branches = self._tasks.branches
 
     @property
     def free(self) -> int:
@@ -98,17 +104,16 @@ class Slots:
             try:
                 if isinstance(active.line, Line):
                     active.line.flush()
-                else:
+                elif isinstance(active.line, AsyncLine):
                     asyncio.run_coroutine_threadsafe(_quietly(active.line), self._loop())
             except (Suspend, QflowError) as error:
                 emit("loop.failed", loop="flush", error=str(error))
 
     def _place(self, claimed: Claimed) -> None:
-        self.placed.add(claimed.run)
+        self.placed.add(claimed.member)
         function = self._plan.functions.get(claimed.fields.get("fn", ""))
         if function is not None and function.is_async:
-            loop = self._loop()
-            loop.call_soon_threadsafe(self._begin_task, claimed, function)
+            self._loop().call_soon_threadsafe(self._tasks.begin, claimed, function)
             return
         with self._changed:
             grow = self._idle_threads <= self._inbox.qsize() and self._threads < self.count
@@ -142,60 +147,32 @@ class Slots:
 
     def _one(self, claimed: Claimed, function: Function[Any] | None) -> Claimed | None:
         session = self._session(claimed)
-        line = Line(self._engine, session)
+        line = Line(self._engine, session if isinstance(session, Session) else None)
         effect: Effect | None = None
         try:
-            self.active[claimed.run] = Active(session, line, time.monotonic())
-            self.placed.discard(claimed.run)
-            if function is None:
-                emit("function.unknown", function=claimed.fields.get("fn", ""), run=claimed.run)
-                delay_ms = self._unknown_delay_ms(claimed.run)
+            self.begin(Active(claimed, session, line, time.monotonic()))
+            if isinstance(session, Branch):
+                delay_ms = self._unknown.delay_ms(claimed) if function is None else 0
+                self._branches.run(claimed, function, session, delay_ms)
+            elif function is None:
+                delay_ms = self._unknown.delay_ms(claimed)
                 line.send(session.plan_postpone(delay_ms, "no worker here knows its function"))
             elif (doom := doomed(claimed)) is not None:
                 line.write(effect := doom)
             else:
-                effect = run_sync(self._engine, self._entry(function, claimed, session), line)
+                effect = run_sync(
+                    self._engine, self._frames.entry(function, claimed, session.held.keys), line
+                )
         except Suspend:
             pass
         except Exception as error:  # noqa: BLE001  # the beat gives the run back; the slot must go on
             emit("loop.failed", loop="slot", error=f"run {claimed.run}: {error!r}")
-        return self._after(claimed, session, effect)
+        if line.calls:
+            self._frames.keep_calls(claimed.run, line.calls)
+        return self.after(claimed, session, effect)
 
-    def _unknown_delay_ms(self, run: str) -> int:
-        """Return how long a run waits whose function is not here: longer once it came back often.
-
-        Whoever knows the function is to find it soon; where nobody does, it must not spin.
-        """
-        if len(self._unknown) > _UNKNOWN_KEPT:
-            self._unknown.clear()
-        self._unknown[run] = seen = self._unknown.get(run, 0) + 1
-        return _UNKNOWN_DELAY_MS if seen <= _UNKNOWN_PATIENCE else _UNKNOWN_LATER_MS
-
-    # -- event loop
-
-    def _begin_task(self, claimed: Claimed, function: Function[Any]) -> None:
-        task = asyncio.get_running_loop().create_task(self._one_async(claimed, function))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _one_async(self, claimed: Claimed, function: Function[Any]) -> None:
-        session = self._session(claimed)
-        line = AsyncLine(self._engine, session)
-        effect: Effect | None = None
-        try:
-            self.active[claimed.run] = Active(session, line, time.monotonic())
-            self.placed.discard(claimed.run)
-            if (doom := doomed(claimed)) is not None:
-                await line.write(effect := doom)
-            else:
-                effect = await run_async(
-                    self._engine, self._entry(function, claimed, session), line
-                )
-        except Suspend:
-            pass
-        except Exception as error:  # noqa: BLE001  # the beat gives the run back; the loop must go on
-            emit("loop.failed", loop="slot", error=f"run {claimed.run}: {error!r}")
-        following = self._after(claimed, session, effect)
+    def take_next(self, following: Claimed | None) -> None:
+        """Give a place that has become free to the job that was claimed with its end, if any."""
         if following is not None:
             self._place(following)
         else:
@@ -203,11 +180,16 @@ class Slots:
 
     # -- both
 
-    def _session(self, claimed: Claimed) -> Session:
-        return Session(self._plan.hold(claimed), claimed.lane, self._plan.terms)
+    def begin(self, active: Active) -> None:
+        """Note that a claimed job is executing."""
+        member = active.claimed.member
+        self.active[member] = active
+        self.placed.discard(member)
 
-    def _entry(self, function: Function[Any], claimed: Claimed, session: Session) -> Entry:
-        return prepare(self._engine, function, claimed, session, self._plan.logger_for)
+    def _session(self, claimed: Claimed) -> Session | Branch:
+        if claimed.is_open:
+            return self._branches.session(claimed)
+        return Session(self._plan.hold(claimed), claimed.lane, self._plan.terms)
 
     def _tell_end(self, claimed: Claimed, session: Session, effect: Complete | Fail) -> None:
         completed = isinstance(effect, Complete)
@@ -222,13 +204,16 @@ class Slots:
             error="" if isinstance(effect, Complete) else first_line(effect.error),
         )
 
-    def _after(self, claimed: Claimed, session: Session, effect: Effect | None) -> Claimed | None:
+    def after(
+        self, claimed: Claimed, session: Session | Branch, effect: Effect | None
+    ) -> Claimed | None:
         """Let go of a run; return the job that was claimed in the same round trip, if any."""
-        active = self.active.get(claimed.run)
+        self.placed.discard(claimed.member)
+        active = self.active.get(claimed.member)
         if active is not None and active.session is session:  # not a later claim of the same run
-            del self.active[claimed.run]
+            del self.active[claimed.member]
             self.ended[2] += time.monotonic() - active.since
-        if session.closed and isinstance(effect, (Complete, Fail)):
+        if isinstance(session, Session) and session.closed and isinstance(effect, (Complete, Fail)):
             self._tell_end(claimed, session, effect)
         following = session.followed
         if isinstance(following, list) and following:

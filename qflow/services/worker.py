@@ -21,15 +21,16 @@ from qflow.engine.advance import LoggerFor
 from qflow.engine.apply import Retention
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
-from qflow.engine.drive import Engine
+from qflow.engine.execute import Engine
 from qflow.engine.session import Terms
 from qflow.errors import QflowError
 from qflow.services.loop import LoopThread
-from qflow.services.slots import Plan, Slots, received
+from qflow.services.places import Plan
+from qflow.services.slots import Slots, received
 from qflow.store import lease
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
-from qflow.store.run import Claimed, Held, claim, claimed
+from qflow.store.run import Claimed, Held, claim, claimed, is_plain
 from qflow.store.script import Call, run, run_all
 from qflow.telemetry import emit
 
@@ -131,7 +132,7 @@ class Worker:
         options = self._options
         return Held(
             self._keys, taken.run, fields.get("fn", ""), attempt, options.ttl_s, options.wip_ttl_s,
-            fields.get("created", "0"),
+            fields.get("created", "0"), is_plain(fields),
         )  # fmt: skip
 
     def _yields(self, since: float) -> bool:
@@ -176,7 +177,8 @@ class Worker:
         self._release_orphans({run_id.decode() for run_id in held})
 
     def _release_orphans(self, held: set[str]) -> None:
-        """Give back runs held in this worker's name that it knows nothing of (a lost reply).
+        """Give back runs and open steps held in this worker's name that it knows nothing of (a lost
+        reply).
 
         Those that two beats in a row found so, under the same token: a claim may be on its way.
         """
@@ -184,10 +186,15 @@ class Worker:
         if not orphans:
             self._orphans = set()
             return
-        commands = [("HGET", self._keys.run(run_id), "lane") for run_id in orphans]
+        commands = [
+            ("HGET", self._keys.open(run_id), step)
+            if step
+            else ("HGET", self._keys.run(run_id), "lane")
+            for run_id, _, step in (orphan.partition(":") for orphan in orphans)
+        ]
         found = {
-            f"{run_id}:{raw.split(b'|')[1].decode()}"
-            for run_id, raw in zip(orphans, self._redis.pipeline(commands), strict=True)
+            f"{orphan}:{raw.split(b'|')[1].decode()}"
+            for orphan, raw in zip(orphans, self._redis.pipeline(commands), strict=True)
             if raw
         }
         lasting = found & self._orphans

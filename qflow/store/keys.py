@@ -24,125 +24,54 @@ JOB_DATA: Final = (
 that nothing of qflow's is ever serialised for RQ, and a contract test compares it with RQ's own."""
 
 
-class Keys:
-    """The keys of one namespace."""
+class _Namespace:
+    """What all keys begin with."""
 
     def __init__(self, namespace: str) -> None:
         self.ns = namespace
         self.queue_name = namespace
 
-    # -- events
+
+class _Waits(_Namespace):
+    """Keys of what open steps wait for."""
 
     @cached_property
-    def events(self) -> str:
-        """Stream. Entries: name, data, id?, ts?, v?, enc?. Written by producers; trimmed by age."""
-        return f"{self.ns}:events"
+    def paths(self) -> str:
+        """Hash. Event name → the paths by which steps wait for it, a line each, with the time since
+        which routers index by it (ms). Written by watch; permanent, as many as the code has."""
+        return f"{self.ns}:paths"
+
+    def waiters(self, digest: str) -> str:
+        """Sorted set. `run:hash` of steps that wait for an event of one name with one value, by time.
+        Gone with the last of them."""
+        return f"{self.ns}:waiters:{digest}"
+
+    def conditional(self, digest: str) -> str:
+        """Sorted set. As waiters, those with a condition to evaluate. Gone with the last of them."""
+        return f"{self.ns}:waiters:{digest}:when"
+
+    def recent(self, digest: str) -> str:
+        """Sorted set. Entries of the stream of one name with one value, the newest 1,000 of a day, for
+        waits that begin after their event. Expires after 24 h without writes."""
+        return f"{self.ns}:recent:{digest}"
+
+    def signal(self, name: str) -> str:
+        """String. `run:hash` of the step that waits for this signal; deleted when that is settled."""
+        return f"{self.ns}:signal:{name}"
+
+    def signalled(self, id: str) -> str:
+        """String. The run that this signal went to, for calls that are repeated. Expires in a minute."""
+        return f"{self.ns}:signalled:{id}"
 
     @cached_property
-    def rejected(self) -> str:
-        """Stream. Malformed entries as they came, with `reason` and `entry`. Trimmed to 10,000."""
-        return f"{self.ns}:events:rejected"
+    def approvals(self) -> str:
+        """Sorted set. `run:hash` of steps that wait for an approval, by time (ms). Gone with the
+        last of them."""
+        return f"{self.ns}:approvals"
 
-    @cached_property
-    def audit(self) -> str:
-        """Stream. Who did what in the dashboard: who, role, what, details. Trimmed to 10,000."""
-        return f"{self.ns}:audit"
 
-    # -- runs
-
-    def run(self, run: str) -> str:
-        """Hash. fn, app, status, event, version, created, started, ended, output, error, attempt,
-        lane. Written by start, claim and the transitions; expires by retention once ended."""
-        return f"{self.ns}:run:{run}"
-
-    def steps(self, run: str) -> str:
-        """Hash. Step id → `{"ok":…}` or `{"error":…}`. Written once a step; expires with the run."""
-        return f"{self.ns}:run:{run}:steps"
-
-    def trace(self, run: str) -> str:
-        """Stream. One entry a transition, JSON in field `j`. Expires with the run."""
-        return f"{self.ns}:run:{run}:trace"
-
-    @cached_property
-    def runs(self) -> str:
-        """Sorted set. Run id by creation time (ms). Pruned by retention; permanent."""
-        return f"{self.ns}:runs"
-
-    def by_status(self, status: str) -> str:
-        """Sorted set. Run id by creation time (ms), runs in `status`. Pruned; permanent."""
-        return f"{self.ns}:runs:{status}"
-
-    def by_function(self, function: str, status: str) -> str:
-        """Sorted set. Run id by creation time, runs of a function in `status`. Pruned; permanent."""
-        return f"{self.ns}:fn:{function}:{status}"
-
-    def seen(self, function: str, event: str) -> str:
-        """String. The run that this event started for this function. Expires after 24 h."""
-        return f"{self.ns}:seen:{function}:{event}"
-
-    # -- functions and schedules
-
-    @cached_property
-    def functions(self) -> str:
-        """Hash. Function id → specification (JSON). Written by `publish`; permanent."""
-        return f"{self.ns}:functions"
-
-    @cached_property
-    def functions_version(self) -> str:
-        """String. Counts publications, so that routers notice new ones. Permanent."""
-        return f"{self.ns}:functions:version"
-
-    def published(self, publisher: str) -> str:
-        """Set. Ids of the functions that an app's folder published. Written by publish; permanent."""
-        return f"{self.ns}:published:{publisher}"
-
-    @cached_property
-    def cron(self) -> str:
-        """Sorted set. `function|schedule` by the last handled tick (ms). Written by publish and tick;
-        permanent."""
-        return f"{self.ns}:cron"
-
-    # -- processes
-
-    @cached_property
-    def leases(self) -> str:
-        """Sorted set. Worker by the time its lease lapses (ms). Written by beat; permanent."""
-        return f"{self.ns}:leases"
-
-    def lanes(self, worker: str) -> str:
-        """Set. Runs whose lane this worker holds. Written by claim and transitions; expires a day
-        after the worker's last beat, and is deleted by rescue."""
-        return f"{self.ns}:lanes:{worker}"
-
-    @cached_property
-    def leader(self) -> str:
-        """Hash. holder, token, until (ms) of the leading scheduler. Written by lead; permanent."""
-        return f"{self.ns}:leader"
-
-    def process(self, kind: str, name: str) -> str:
-        """Hash. A live router or scheduler: host, pid, started, loop ages. Expires with its beat."""
-        return f"{self.ns}:process:{kind}:{name}"
-
-    @cached_property
-    def counters(self) -> str:
-        """Hash. Totals that only scripts can count: fenced commits, deaths, drops, duplicates.
-        Permanent."""
-        return f"{self.ns}:counters"
-
-    # -- hints that wake waiters; losing one costs a poll interval, never work
-
-    @cached_property
-    def wake(self) -> str:
-        """List. One element for each worker to wake, at most 32. Written by whatever queues;
-        expires after a minute without writes."""
-        return f"{self.ns}:wake"
-
-    @cached_property
-    def wake_timer(self) -> str:
-        """List. An element when a timer earlier than all others was set. Expires after a minute."""
-        return f"{self.ns}:wake:timer"
-
-    # -- RQ's own
+class _OfRQ(_Namespace):
+    """RQ's own keys."""
 
     @cached_property
     def queue(self) -> str:
@@ -210,3 +139,140 @@ class Keys:
     def rq_queues(self) -> str:
         """Set. Keys of all RQ queues. Permanent."""
         return f"{RQ}:queues"
+
+
+class Keys(_Waits, _OfRQ):
+    """The keys of one namespace."""
+
+    # -- events
+
+    @cached_property
+    def events(self) -> str:
+        """Stream. Entries: name, data, id?, ts?, v?, enc?. Written by producers; trimmed by age."""
+        return f"{self.ns}:events"
+
+    @cached_property
+    def rejected(self) -> str:
+        """Stream. Malformed entries as they came, with `reason` and `entry`. Trimmed to 10,000."""
+        return f"{self.ns}:events:rejected"
+
+    @cached_property
+    def audit(self) -> str:
+        """Stream. Who did what in the dashboard: who, role, what, details. Trimmed to 10,000."""
+        return f"{self.ns}:audit"
+
+    # -- runs
+
+    def run(self, run: str) -> str:
+        """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output, error,
+        attempt, lane; forked (1 where several steps were ever open at once) and settled (how many open
+        ones were); parent and parent_step where a step of another run started it. Written by start, claim
+        and the transitions; expires by retention once ended."""
+        return f"{self.ns}:run:{run}"
+
+    def steps(self, run: str) -> str:
+        """Hash. Step id → `{"ok":…}` or `{"error":…}`. Written once a step; expires with the run."""
+        return f"{self.ns}:run:{run}:steps"
+
+    def trace(self, run: str) -> str:
+        """Stream. One entry a transition, JSON in field `j`. Expires with the run."""
+        return f"{self.ns}:run:{run}:trace"
+
+    def open(self, run: str) -> str:
+        """Hash. Hash of an open step → its record, in the form of the lane's. Written by fork and the
+        scripts that move open steps; gone with the last of them, at the run's end at the latest."""
+        return f"{self.ns}:run:{run}:open"
+
+    def waits(self, run: str) -> str:
+        """Hash. Hash of an open step → what it waits for (JSON); `e:<event>` → the step that this event
+        was given to. Written by fork and whatever settles; expires with the run."""
+        return f"{self.ns}:run:{run}:waits"
+
+    def order(self, run: str) -> str:
+        """List. The open steps in the order in which they were settled. Expires with the run."""
+        return f"{self.ns}:run:{run}:order"
+
+    @cached_property
+    def forks(self) -> str:
+        """Sorted set. Unfinished runs that have had jobs of open steps, by the time of the first (ms).
+        Written by fork and finish; permanent."""
+        return f"{self.ns}:forks"
+
+    @cached_property
+    def runs(self) -> str:
+        """Sorted set. Run id by creation time (ms). Pruned by retention; permanent."""
+        return f"{self.ns}:runs"
+
+    def by_status(self, status: str) -> str:
+        """Sorted set. Run id by creation time (ms), runs in `status`. Pruned; permanent."""
+        return f"{self.ns}:runs:{status}"
+
+    def by_function(self, function: str, status: str) -> str:
+        """Sorted set. Run id by creation time, runs of a function in `status`. Pruned; permanent."""
+        return f"{self.ns}:fn:{function}:{status}"
+
+    def seen(self, function: str, event: str) -> str:
+        """String. The run that this event started for this function. Expires after 24 h."""
+        return f"{self.ns}:seen:{function}:{event}"
+
+    # -- functions and schedules
+
+    @cached_property
+    def functions(self) -> str:
+        """Hash. Function id → specification (JSON). Written by `publish`; permanent."""
+        return f"{self.ns}:functions"
+
+    @cached_property
+    def functions_version(self) -> str:
+        """String. Counts publications and new paths of waits, so that routers notice. Permanent."""
+        return f"{self.ns}:functions:version"
+
+    def published(self, publisher: str) -> str:
+        """Set. Ids of the functions that an app's folder published. Written by publish; permanent."""
+        return f"{self.ns}:published:{publisher}"
+
+    @cached_property
+    def cron(self) -> str:
+        """Sorted set. `function|schedule` by the last handled tick (ms). Written by publish and tick;
+        permanent."""
+        return f"{self.ns}:cron"
+
+    # -- processes
+
+    @cached_property
+    def leases(self) -> str:
+        """Sorted set. Worker by the time its lease lapses (ms). Written by beat; permanent."""
+        return f"{self.ns}:leases"
+
+    def lanes(self, worker: str) -> str:
+        """Set. Runs whose lane this worker holds, and `run:hash` of the open steps it executes. Written
+        by claim and transitions; expires a day after the worker's last beat, deleted by rescue."""
+        return f"{self.ns}:lanes:{worker}"
+
+    @cached_property
+    def leader(self) -> str:
+        """Hash. holder, token, until (ms) of the leading scheduler. Written by lead; permanent."""
+        return f"{self.ns}:leader"
+
+    def process(self, kind: str, name: str) -> str:
+        """Hash. A live router or scheduler: host, pid, started, loop ages. Expires with its beat."""
+        return f"{self.ns}:process:{kind}:{name}"
+
+    @cached_property
+    def counters(self) -> str:
+        """Hash. Totals that only scripts can count: fenced commits, deaths, drops, duplicates.
+        Permanent."""
+        return f"{self.ns}:counters"
+
+    # -- hints that wake waiters; losing one costs a poll interval, never work
+
+    @cached_property
+    def wake(self) -> str:
+        """List. One element for each worker to wake, at most 32. Written by whatever queues;
+        expires after a minute without writes."""
+        return f"{self.ns}:wake"
+
+    @cached_property
+    def wake_timer(self) -> str:
+        """List. An element when a timer earlier than all others was set. Expires after a minute."""
+        return f"{self.ns}:wake:timer"

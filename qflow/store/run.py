@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, NamedTuple
 
-from qflow.core.ids import job_id
+from qflow.core.ids import job_id, step_hash
 from qflow.store import failure
 from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.redis import Redis
@@ -20,8 +21,10 @@ _OLDEST_SEARCHED: Final = 500
 class Lane(NamedTuple):
     """Who may write what comes next in a run: the fencing record, as the run hash keeps it.
 
-    `state` is q (queued), s (started), d (delayed) or e (ended). `token` grows with every job of
-    the run. `attempt` counts all tries of `step`, `deaths` those that ended with their worker.
+    `state` is q (queued), s (started), d (delayed), w (waits for open steps) or e (ended). `token`
+    grows with every job of the run. `attempt` counts all tries of `step`, `deaths` those that ended
+    with their worker. An open step has a record of the same form, where w says that it waits for
+    something outside.
     """
 
     state: str
@@ -87,6 +90,8 @@ class Held:
     ttl_s: int
     wip_ttl_s: int
     created: str = "0"
+    plain: bool = True
+    """Whether the run's end concerns nobody but itself: advance.lua sees to it then."""
 
     @cached_property
     def run_keys(self) -> tuple[str, str, str]:
@@ -119,41 +124,57 @@ def adopt(keys: Keys, worker: str, lease_ms: int, job: str) -> Call:
     )
 
 
-def requeue(held: Held, lane: Lane) -> Call:
-    """Put a queued run's job back into the queue that lost it."""
+def requeue(held: Held, lane: Lane, open_hash: str) -> Call:
+    """Put the job of a queued run or open step back into the queue that lost it."""
     job = held.job(lane)
     return Call(
         "requeue",
         (held.keys.queue, held.keys.wake),
         (
-            held.keys.ns, RQ, held.run, lane.record, job, JOB_DATA, held.about(lane.step), held.ttl_s,
+            held.keys.ns, RQ, held.run, open_hash, lane.record, job, JOB_DATA,
+            held.about(lane.step), held.ttl_s,
         ),
     )  # fmt: skip
 
 
-def lost(redis: Redis, keys: Keys, before_ms: int, ttl_s: int) -> list[tuple[Held, Lane]]:
-    """Return runs that were queued before `before_ms` and whose job is not in the queue.
+def lost(redis: Redis, keys: Keys, before_ms: int, ttl_s: int) -> list[tuple[Held, Lane, str]]:
+    """Return runs, and open steps (with their hash), whose job is not in the queue though they were
+    queued before `before_ms`.
 
-    Looks at the 500 oldest; where the queue is longer than 2,000 it looks at none, since a wait is
-    no loss then.
+    Looks at the 500 oldest of both; where the queue is longer than 2,000 it looks at none, since a
+    wait is no loss then.
     """
     if redis.call("LLEN", keys.queue) > _LONGEST_SEARCHED:
         return []
     runs = redis.call("ZRANGE", keys.by_status("queued"), 0, _OLDEST_SEARCHED - 1)
-    if not runs:
+    forks = redis.call("ZRANGEBYSCORE", keys.forks, "-inf", before_ms, "LIMIT", 0, _OLDEST_SEARCHED)
+    if not runs and not forks:
         return []
-    commands = [("HMGET", keys.run(run.decode()), "lane", "fn", "queued") for run in runs]
-    *fields, ids = redis.pipeline([*commands, ("LRANGE", keys.queue, 0, -1)])
+    lanes = [("HMGET", keys.run(run.decode()), "lane", "fn", "queued") for run in runs]
+    opens = [
+        part
+        for run in forks
+        for part in (("HGET", keys.run(run.decode()), "fn"), ("HGETALL", keys.open(run.decode())))
+    ]
+    *found, ids = redis.pipeline([*lanes, *opens, ("LRANGE", keys.queue, 0, -1)])
     waiting = {raw.decode() for raw in ids}
-    found = []
-    for run, (record, function, queued) in zip(runs, fields, strict=True):
-        if not record or not record.startswith(b"q") or int(queued or before_ms) >= before_ms:
+    candidates = [
+        (run, function, record, b"")
+        for run, (record, function, queued) in zip(runs, found, strict=False)
+        if int(queued or before_ms) < before_ms
+    ]
+    rest = found[len(runs) :]
+    for run, function, flat in zip(forks, rest[::2], rest[1::2], strict=True):
+        candidates += [(run, function, flat[i + 1], flat[i]) for i in range(0, len(flat), 2)]
+    missing = []
+    for run, function, record, open_hash in candidates:
+        if not record or not record.startswith(b"q"):
             continue
         held = Held(keys, run.decode(), _text(function or b""), 0, ttl_s, 0)
         lane = Lane.parse(_text(record))
         if held.job(lane) not in waiting:
-            found.append((held, lane))
-    return found
+            missing.append((held, lane, open_hash.decode()))
+    return missing
 
 
 def advance(
@@ -249,6 +270,11 @@ def delay(held: Held, lane: Lane, next_lane: Lane, written: Written, wait: Wait)
     )  # fmt: skip
 
 
+def is_plain(fields: Mapping[str, str]) -> bool:
+    """Tell from a run's hash whether its end concerns nobody but itself: no open step, no parent."""
+    return "forked" not in fields and "parent" not in fields
+
+
 class End(NamedTuple):
     """How a run ended: `text` is its output or its error, as JSON."""
 
@@ -273,19 +299,28 @@ def finish(held: Held, lane: Lane, written: Written, end: End) -> Call:
         (
             keys.ns, RQ, held.run, lane.worker, lane.record, ended.record, closed, *written,
             end.status, end.text, job_status, failure.packed(end.exc_info), held.ttl_s,
-            end.retention_s, end.note,
+            end.retention_s, end.note, JOB_DATA,
         ),
     )  # fmt: skip
 
 
 class Claimed(NamedTuple):
-    """A claimed job: its lane, its run's hash and the texts of its finished steps."""
+    """A claimed job: its lane, its run's hash and the texts of its finished steps.
+
+    `is_open` where it is the job of an open step; `lane` is that step's record then.
+    """
 
     job: str
     lane: Lane
     run: str
     fields: dict[str, str]
     steps: dict[str, str]
+    is_open: bool = False
+
+    @property
+    def member(self) -> str:
+        """How the worker's set of lanes lists it."""
+        return f"{self.run}:{step_hash(self.lane.step)}" if self.is_open else self.run
 
 
 def claimed(reply: list[Any]) -> Claimed:
@@ -293,7 +328,12 @@ def claimed(reply: list[Any]) -> Claimed:
     job, record, fields, steps = reply[:4]
     job_text = job.decode()
     return Claimed(
-        job_text, Lane.parse(_text(record)), job_text[:26], _pairs(fields), _pairs(steps)
+        job_text,
+        Lane.parse(_text(record)),
+        job_text[:26],
+        pairs(fields),
+        pairs(steps),
+        reply[-1] == 1,
     )
 
 
@@ -301,6 +341,7 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogatepass")
 
 
-def _pairs(flat: list[bytes]) -> dict[str, str]:
+def pairs(flat: list[bytes]) -> dict[str, str]:
+    """Return a hash's reply as texts."""
     texts = [_text(item) for item in flat]
     return dict(zip(texts[::2], texts[1::2], strict=True))

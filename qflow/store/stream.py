@@ -43,16 +43,27 @@ def append(
 
     All are encoded before the first is sent, so a bad one leaves nothing half-sent.
     """
-    commands = [
-        (
-            "XADD", keys.events, "*", "name", event.name, "data", encode(event),
-            "id", event.id, "ts", event.ts, *(("v", event.v) if event.v else ()),
-        )
-        for event in events
-    ]  # fmt: skip
+    commands = [("XADD", keys.events, "*", *fields(event, encode)) for event in events]
     for at in range(0, len(commands), _CHUNK):
         redis.pipeline(commands[at : at + _CHUNK])
     return [event.id for event in events]
+
+
+def fields(event: Event[Any], encode: Callable[[Event[Any]], str] = encode_data) -> list[str]:
+    """Return the fields of an event's entry; raises as `encode_data` does."""
+    flat = ["name", event.name, "data", encode(event), "id", event.id, "ts", str(event.ts)]
+    return [*flat, "v", event.v] if event.v else flat
+
+
+def entries(redis: Redis, keys: Keys, ids: Sequence[str]) -> list[Entry]:
+    """Return those of these entries that are still on the stream."""
+    found = redis.pipeline([("XRANGE", keys.events, id_, id_) for id_ in ids]) if ids else []
+    return [entry for reply in found for entry in _entries(reply)]
+
+
+def since(redis: Redis, keys: Keys, after: str, count: int) -> list[Entry]:
+    """Return up to `count` entries that came after the entry `after`."""
+    return _entries(redis.call("XRANGE", keys.events, f"({after}", "+", "COUNT", count))
 
 
 def ensure_group(redis: Redis, keys: Keys) -> None:

@@ -21,10 +21,12 @@ class Moved(NamedTuple):
     next_ms: int
 
 
-def due(redis: Redis, keys: Keys, token: int, limit: int) -> Moved:
-    """Move up to `limit` due jobs to the queue."""
+def due(redis: Redis, keys: Keys, token: int, limit: int, ttl_s: int) -> Moved:
+    """Move up to `limit` due jobs to the queue, and settle the open steps whose time is over."""
     call = Call(
-        "due", (keys.scheduled, keys.queue, keys.wake, keys.leader), (keys.ns, RQ, token, limit)
+        "due",
+        (keys.scheduled, keys.queue, keys.wake, keys.leader),
+        (keys.ns, RQ, token, limit, JOB_DATA, ttl_s),
     )
     reply = run(redis, call)
     return Moved(*reply) if len(reply) == 3 else Moved(-1, 0, -1)

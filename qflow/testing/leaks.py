@@ -33,7 +33,8 @@ class Kind(NamedTuple):
 def kinds(keys: Keys) -> list[Kind]:
     """Return every kind of key of a namespace, the most specific pattern first."""
     found = []
-    for name, member in vars(type(keys)).items():
+    members = {n: m for kind in reversed(type(keys).__mro__) for n, m in vars(kind).items()}
+    for name, member in members.items():
         if isinstance(member, cached_property):
             doc, example = member.func.__doc__, getattr(keys, name)
         elif inspect.isfunction(member) and not name.startswith("_"):

@@ -33,6 +33,7 @@ from qflow.web.exchange import Answer, Ask, Go, Html, Json, Page, Refused, Site
 from qflow.web.guard import COOKIE, Guard
 from qflow.web.live import Live
 from qflow.web.pages import (
+    approvals,
     errors,
     events,
     health,
@@ -74,6 +75,8 @@ PAGES: Final = (
     Place("/events/rejected", events.rejected),
     Place("/events/{event}", events.show),
     Place("/errors", errors.listing),
+    Place("/approvals", approvals.listing),
+    Place("/approvals/{approval}/{decision}", approvals.decide, "operator", post=True),
     Place("/workers", workers.listing),
     Place("/health", health.show),
     Place("/audit", audit.show, "admin"),

@@ -35,6 +35,7 @@ class Site:
     access: Access
     opener: Opener = field(default_factory=Opener)
     prefix: str = ""
+    rq_ttl_s: int = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def site_of(settings: Settings) -> Site:
         access=access_of(settings),
         opener=_opener(),
         prefix=_prefix(settings),
+        rq_ttl_s=max(1, settings.ms("rq_ttl") // 1000),
     )
 
 

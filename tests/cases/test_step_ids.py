@@ -46,7 +46,7 @@ def test_repeated_ids_in_a_gather(world: World) -> None:
     run = world.outcome("loop", "go")
     assert run.output == [0, 1, 2, 3, 9]
     assert sorted(run.steps) == ["item", "item:1", "item:2", "item:3", "item:4", "pause"]
-    assert ran == [0, 1, 2, 3, 9]
+    assert (sorted(ran[:4]), ran[4:]) == ([0, 1, 2, 3], [9])
 
 
 def test_an_id_that_is_no_name_fails_the_run(world: World) -> None:

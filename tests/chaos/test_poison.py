@@ -19,6 +19,16 @@ def test_step_that_kills_its_worker(scene: Scene) -> None:
         scene.check_quiet()
 
 
+def test_branch_that_kills_its_worker(scene: Scene) -> None:
+    scene.start_all("router", "scheduler", "worker")
+    scene.send("load/deadfan")
+    assert _replace_the_dead(scene, 1) == 3
+    (deadly,) = scene.reports(scene.runs("deadfan"))
+    assert deadly.output == ["WorkerDied"]
+    assert deadly.executions["kill"] == 3
+    scene.check_quiet()
+
+
 def test_handler_that_kills_its_worker(scene: Scene) -> None:
     with timed("deadly handler") as figures:
         figures.update(deaths=_run_among_others(scene, "deadly"))

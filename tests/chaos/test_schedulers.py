@@ -36,7 +36,9 @@ def test_one_run_a_tick(scene: Scene) -> None:
         third = scene.until(lambda: _other(scene, schedulers, second), "the last to take over")
         expected |= _set_back(scene, 15)
         second.resume()
-        assert timer.due(scene.redis, scene.keys, token, 10).count == -1, "an old leader may move"
+        assert timer.due(scene.redis, scene.keys, token, 10, 60).count == -1, (
+            "an old leader may move"
+        )
         _until_fired(scene, expected)
         scene.until(lambda: scene.counter("duplicates") >= 15, "the ticks fired again to be told")
         assert _leader(scene, schedulers) is third

@@ -59,6 +59,17 @@ SOURCE = """
     def plain(event):
         return event.name
 
+    @app.function("both", trigger="go")
+    def both(step):
+        pair = step.parallel(lambda: step.run("f", note, "f"), lambda: step.run("g", anote, "g"))
+        return [*pair, step.run("h", note, "h")]
+
+    @app.function("fan", trigger="go")
+    async def fan(step):
+        import asyncio
+        pair = await asyncio.gather(step.run("i", note, "i"), step.run("j", anote, "j"))
+        return [*pair, await step.invoke("child", "plain")]
+
     def linger():
         note("linger")
         if open("ran").read().split().count("linger") == 1:
@@ -71,6 +82,7 @@ SOURCE = """
         return step.run("linger", linger)
 """
 OUTPUTS = {"chain": ["a", "b", "c"], "achain": ["d", "e"], "tries": "at last", "plain": "go"}
+OUTPUTS |= {"both": ["f", "g", "h"], "fan": ["i", "j", "qflow/function.invoked"]}
 
 
 @pytest.fixture
@@ -100,7 +112,7 @@ def test_whole_runs(published: World, client: Client, kind: str) -> None:
         assert runs[name].output == output
     assert runs["hopeless"].error["name"] == "NonRetriableError"
     ran = Counter((world.folder / "ran").read_text().split())
-    assert ran == {**dict.fromkeys("abcde", 1), "flaky": 3, "hopeless": ran["hopeless"]}
+    assert ran == {**dict.fromkeys("abcdefghij", 1), "flaky": 3, "hopeless": ran["hopeless"]}
     assert [told["a"] for told in runs["tries"].told("retry")] == [0, 1]
     assert world.counter("deaths") == world.counter("fenced") == 0
     failed = FailedJobRegistry(world.keys.queue_name, connection=client)

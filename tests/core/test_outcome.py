@@ -17,6 +17,8 @@ from qflow.core.outcome import (
     Execute,
     Fail,
     Open,
+    Plan,
+    Send,
     Sleep,
     Store,
 )
@@ -30,6 +32,7 @@ LANE = Lane("s", 7, 0, 0, "w", "a")
 DONE = Done("a", '{"ok":1}', 0, 1, 2, True)
 WRITTEN: list[tuple[Effect, str, str]] = [
     (Open("b", 1, 0, 1500), "advance", "s|8|1|0|w|b"),
+    (Send(DONE, ()), "send", "s|8|2|0|w|"),
     (Sleep("b", 100, 0), "delay", "d|8|0|0||b"),
     (Again("a", 1, 0, 100, ERROR), "delay", "d|8|1|0||a"),
     (Complete("1"), "advance", "e|8|0|0||a"),
@@ -58,7 +61,7 @@ def test_each_outcome_is_one_call_of_one_script(effect: Effect, script: str, lan
     applied = apply(effect, HELD, LANE, Standing(LANE.record), DONE, Retention(10, 20))
     (call,) = applied.calls
     assert (call.script, applied.lane.record) == (script, lane)
-    assert applied.released != isinstance(effect, Open)
+    assert applied.released != isinstance(effect, (Open, Send))
     assert '{"ok":1}' in (call.items[0] if call.items else call.args)
 
 
@@ -75,5 +78,5 @@ def test_a_step_too_young_for_a_job_gets_it_first(effect: Effect) -> None:
 
 
 def test_the_rest_is_not_written_by_itself() -> None:
-    elsewhere = {Execute, Store}
+    elsewhere = {Execute, Store, Plan}
     assert {type(effect) for effect, _, _ in WRITTEN} | elsewhere == {*typing.get_args(Effect)}

@@ -95,7 +95,8 @@ def _cell(text: str) -> str:
 
 
 def _documented(keys: Keys) -> Iterator[tuple[str, str]]:
-    for name, member in vars(Keys).items():
+    members = {n: m for kind in reversed(Keys.__mro__) for n, m in vars(kind).items()}
+    for name, member in members.items():
         if isinstance(member, cached_property):
             yield _shown(getattr(keys, name)), member.func.__doc__ or ""
         elif inspect.isfunction(member) and not name.startswith("_"):

@@ -7,10 +7,11 @@ to die, or to give the run back, at any of its moves.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from invariants.programs import RETRIES, run_async, run_sync
 
+from qflow.core.attempt import Target
 from qflow.core.memo import Memo
 from qflow.core.outcome import (
     Again,
@@ -18,6 +19,7 @@ from qflow.core.outcome import (
     Complete,
     Done,
     Effect,
+    Effects,
     Execute,
     Fail,
     Open,
@@ -26,7 +28,7 @@ from qflow.core.outcome import (
     Sleep,
     Store,
 )
-from qflow.core.replay import Effects, Frame, Target
+from qflow.core.replay import Frame
 from qflow.core.retry import Backoff, Policy
 from qflow.core.step import Options, Step, SyncStep
 from qflow.errors import Suspend
@@ -73,9 +75,13 @@ class World:
         answer: Answer
         try:
             if flavour == "sync":
-                result = run_sync(program, SyncStep(frame, self._drive, Options.of(POLICY)), [])
+                result = run_sync(
+                    program, SyncStep(frame, cast(Any, self._drive), Options.of(POLICY)), []
+                )
             else:
-                coroutine = run_async(program, Step(frame, self._adrive, Options.of(POLICY)), [])
+                coroutine = run_async(
+                    program, Step(frame, cast(Any, self._adrive), Options.of(POLICY)), []
+                )
                 result = _result_of(coroutine)
             answer = Returned(result, 0, 0)
         except Suspend:

@@ -12,8 +12,9 @@ from qflow.core.outcome import Again, Complete, Done, Effect, Fail, Open, Sleep
 from qflow.engine.apply import Retention, apply
 from qflow.store import directory, invoke, lease, script, stream, timer
 from qflow.store.keys import Keys
+from qflow.store.open import Opening, Suspension, fork
 from qflow.store.redis import Redis
-from qflow.store.run import Held, Lane, Standing, claim, claimed, open_step
+from qflow.store.run import NOTHING, Held, Lane, Standing, claim, claimed, open_step
 
 ERROR = {"name": "ValueError", "message": "no such thing", "traceback": "Traceback…\nValueError"}
 OLD_MS = 1_000_000_000_000
@@ -64,6 +65,15 @@ class Hand:
     def fail(self) -> Hand:
         return self._apply(Fail(json.dumps(ERROR)))
 
+    def fork(self, **specs: dict[str, Any]) -> Hand:
+        """Open steps by name, and let go of the run."""
+        after = self.lane.next("w", "")
+        openings = [Opening(step, spec) for step, spec in specs.items()]
+        call = fork(self.held, (self.lane, after), NOTHING, Suspension(0, True), openings)
+        assert script.run(self.scene.redis, call) == 1
+        self.lane = after
+        return self
+
     def _apply(self, effect: Effect) -> Hand:
         standing = Standing(self.lane.record)
         applied = apply(effect, self.held, self.lane, standing, self.done, Retention(600, 600))
@@ -71,6 +81,17 @@ class Hand:
         assert script.run(self.scene.redis, call) in (1, [1])
         self.lane, self.done = applied.lane, None
         return self
+
+
+JOB: dict[str, Any] = {"kind": "run", "attempt": 0, "deaths": 0}
+
+
+def waiting(kind: str, step: str, wants: str, **spec: Any) -> dict[str, Any]:
+    """What a step that waits is opened with."""
+    note = {"t": "wait", "kind": kind, "id": step, "for": wants}
+    told = "signal" if kind == "approval" else kind
+    base = {"kind": told, "late": '{"ok":null}', "delay_ms": 0, "due_ms": 0, "at": 1}
+    return {**base, "note": json.dumps(note), **spec}
 
 
 class Scene:
@@ -123,7 +144,7 @@ class Scene:
         led = lease.lead(self.redis, self.keys, "scheduler", 30_000)
         for job in self.redis.call("ZRANGE", self.keys.scheduled, 0, -1):
             self.redis.call("ZADD", self.keys.scheduled, "XX", 1, job)
-        timer.due(self.redis, self.keys, led.token, 100)
+        timer.due(self.redis, self.keys, led.token, 100, 60)
 
     def fetch(self, run: str, field: str) -> str:
         return (self.redis.call("HGET", self.keys.run(run), field) or b"").decode()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from read.scenes import Scene
+from read.scenes import JOB, Scene, waiting
 
 from qflow.core.ids import job_id, ulid
-from qflow.read.audit import RESCUE_MS, Audit, Stuck, audit
+from qflow.read.audit import Audit, Stuck, audit
+from qflow.read.backing import RESCUE_MS
 from qflow.store import invoke, script, stream
 from qflow.store.redis import Redis
 from qflow.testing.server import RedisServer
@@ -152,3 +153,49 @@ def test_ten_thousand_runs_take_seconds(scene: Scene) -> None:
     seen = check(scene)
     assert (seen.checked, seen.queued_jobs, seen.findings) == (10_000, 10_000, ())
     assert seen.took_ms < 5000
+
+
+def open_steps(scene: Scene) -> str:
+    run = scene.start("pay")
+    scene.claim().fork(
+        charge=JOB,
+        paid=waiting("event", "paid", "order/paid", digests=["d1", "d2"]),
+        said=waiting("signal", "said", "door", signal="door", refused="{}"),
+        nap={**waiting("sleep", "nap", ""), "delay_ms": 60_000},
+    )
+    return run
+
+
+def test_open_steps_are_backed(scene: Scene) -> None:
+    open_steps(scene)
+    assert check(scene).findings == ()
+    scene.claim()
+    assert check(scene).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        ("charge", "waits for a job that is not in the queue"),
+        ("paid", "waits for something, but nothing would tell it"),
+        ("said", "waits for something, but nothing would tell it"),
+        ("nap", "waits for something, but nothing would tell it"),
+    ],
+)
+def test_an_open_step_that_nothing_backs(scene: Scene, step: str, problem: str) -> None:
+    open_steps(scene)
+    keys = scene.keys
+    backing = {
+        "charge": [keys.queue],
+        "paid": [keys.waiters("d1"), keys.waiters("d2")],
+        "said": [keys.signal("door")],
+        "nap": [keys.scheduled],
+    }
+    scene.redis.call("DEL", *backing[step])
+    assert why(scene) == f"step {step!r} {problem}"
+
+
+def test_a_suspended_run_without_open_steps(scene: Scene) -> None:
+    run = open_steps(scene)
+    scene.redis.call("DEL", scene.keys.open(run))
+    assert why(scene) == "waits for open steps, but has none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from read.scenes import ERROR, Scene
+from read.scenes import ERROR, JOB, Scene, waiting
 
 from qflow.read.nearest import NotFound
 from qflow.read.timeline import Attempt, StepView, Timeline, as_dict, timeline
@@ -134,3 +134,32 @@ def test_a_run_that_expired_is_gone(scene: Scene) -> None:
     scene.redis.call("DEL", scene.keys.run(run))
     with pytest.raises(NotFound, match="expired"):
         timeline(scene.redis, scene.keys, run)
+
+
+def test_open_steps(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.claim().fork(
+        charge=JOB,
+        ship=JOB,
+        paid=waiting("event", "paid", "order/paid", digests=["d"], delay_ms=90_000),
+        call=waiting(
+            "child", "call", "ship", fn="ship", child="0" * 26, event='{"name":"x"}', refused="{}"
+        ),
+        nap={**waiting("sleep", "nap", ""), "delay_ms": 5, "note": '{"t":"sleep","id":"nap"}'},
+    )
+    scene.claim()
+    told = tell(scene, run)
+    assert told.row.status == "waiting"
+    assert {view.id: (view.kind, view.status) for view in told.steps} == {
+        "charge": ("step", "running"),
+        "ship": ("step", "queued"),
+        "paid": ("event", "waiting"),
+        "call": ("run", "waiting"),
+        "nap": ("sleep", "sleeping"),
+    }
+    paid = step(told, "paid")
+    assert paid.wants == "order/paid"
+    assert paid.due is not None
+    assert tell(scene, "0" * 26).parent == run
+    scene.due()
+    assert step(tell(scene, run), "paid").status == "completed"

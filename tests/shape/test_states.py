@@ -10,7 +10,7 @@ from shape.tree import BY_NAME, INCLUDES, SCRIPTS
 
 from qflow.core.status import ENDED, RUN_STATUSES, TRANSITIONS
 
-OF_LANE = {"q": "queued", "d": "waiting", "s": "running"}
+OF_LANE = {"q": "queued", "d": "waiting", "w": "waiting", "s": "running"}
 HEADERS = [Header(path) for path in SCRIPTS]
 
 

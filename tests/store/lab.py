@@ -7,6 +7,7 @@ from typing import Any
 
 from qflow.core.ids import job_id, ulid
 from qflow.store import directory, lease, run, stream, timer
+from qflow.store import open as open_steps
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import Claimed, Held, Lane, Standing, Written
@@ -109,6 +110,23 @@ class Lab:
         assert self(opening(held, entered, opened)) == 1
         return held, opened
 
+    def forking(
+        self,
+        held: Held,
+        lane: Lane,
+        *openings: open_steps.Opening,
+        suspend: bool = True,
+        known: int = 0,
+    ) -> Call:
+        """The call that opens steps of a run held by `lane`, and lets go of it."""
+        state = open_steps.Suspension(known, len(openings) > 1 or not suspend)
+        after = lane.next("w", "") if suspend else lane
+        return open_steps.fork(held, (lane, after), run.NOTHING, state, openings)
+
+    def opened(self, run_id: str) -> dict[str, str]:
+        """The records of a run's open steps."""
+        return self.hash(self.keys.open(run_id))
+
     def lead(self, name: str = "s1") -> int:
         """Take the lead; return its token."""
         return lease.lead(self.redis, self.keys, name, LEASE_MS).token
@@ -116,7 +134,7 @@ class Lab:
     def due(self, token: int, limit: int = 100) -> timer.Moved:
         """Move due jobs."""
         self.redis.call("SCRIPT", "FLUSH")
-        return timer.due(self.redis, self.keys, token, limit)
+        return timer.due(self.redis, self.keys, token, limit, TTL_S)
 
     # -- to look
 

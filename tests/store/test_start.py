@@ -25,6 +25,7 @@ def test_a_run_for_every_function(lab: Lab) -> None:
     assert fields == {
         "fn": FN, "app": "app", "status": "queued", "version": "v1", "event_id": "e1",
         "event": '{"name": "go", "id": "e1", "ts": 1, "data": {}}', "attempt": "0", "lane": "q|1|0|0||",
+        "entry": entry,
     }  # fmt: skip
     assert lab.queue() == [f"{one.run}-enter-1", f"{two.run}-enter-1"]
     assert lab.indexed(one.run) == {"queued"} == lab.indexed(two.run, "other")

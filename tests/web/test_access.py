@@ -37,7 +37,7 @@ def guarded(visit: Any) -> TestClient:
 
 
 def filled(path: str) -> str:
-    return path.format(function="pay", run="R", event="1-1")
+    return path.format(function="pay", run="R", event="1-1", approval="A", decision="approve")
 
 
 def test_nothing_is_reachable_without_credentials(guarded: TestClient) -> None:

@@ -4,7 +4,7 @@
 -- KEYS: leases lanes scheduled
 -- ARGV: ns worker lease_ms id
 -- Builds: <ns>:run:<run>…, the indexes of the run's status
--- Returns: {} where the job is not its run's current one, else {job, lane record, run hash, steps hash, now_ms}
+-- Returns: {} where the job is not its run's current one, else {job, lane record, run hash, steps hash, now_ms, 1 for an open step}
 -- Callers: store.run.adopt
 local leases_key, lanes_key, scheduled_key = unpack(KEYS)
 local ns, worker, lease_ms, id = unpack(ARGV)
@@ -12,10 +12,13 @@ local ns, worker, lease_ms, id = unpack(ARGV)
 -- include: index
 local run = string.sub(id, 1, 26)
 local run_key = ns .. ':run:' .. run
+local hash = string.match(id, '^%w+%-(%w+)%-%d+$') or ''
 local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued')
+local open = redis.call('HGET', run_key .. ':open', hash)
 local state, token, counts, owner, step =
-  string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|([^|]*)|(.*)$')
+  string.match(open or known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|([^|]*)|(.*)$')
 local current = token and token == string.match(id, '%-(%d+)$')
+  and hash == (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10))
 local repeated = current and state == 's' and owner == worker -- only the reply was lost
 if not repeated and not (current and (state == 'q' or state == 'd')) then
   redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
@@ -23,15 +26,21 @@ if not repeated and not (current and (state == 'q' or state == 'd')) then
 end
 local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
 if not repeated then
+  redis.call('ZREM', scheduled_key, id)
+  redis.call('ZADD', leases_key, now_ms + tonumber(lease_ms), worker)
+end
+if open and not repeated then
+  redis.call('HSET', run_key .. ':open', hash, record)
+  redis.call('SADD', lanes_key, run .. ':' .. hash)
+  redis.call('EXPIRE', lanes_key, 86400)
+elseif not repeated then
   redis.call('HSET', run_key, 'lane', record, 'status', 'running')
   redis.call('HSETNX', run_key, 'started', now_ms)
   redis.call('HDEL', run_key, 'due')
-  redis.call('ZREM', scheduled_key, id)
-  redis.call('ZADD', leases_key, now_ms + tonumber(lease_ms), worker)
   redis.call('SADD', lanes_key, run)
   redis.call('EXPIRE', lanes_key, 86400)
   move_index(ns, known[2], run, known[3], 'running', known[4])
   redis.call('XADD', run_key .. ':trace', '*', 'j', '{"t":"claim","w":"' .. worker .. '","q":'
     .. (known[5] or now_ms) .. '}')
 end
-return {id, record, redis.call('HGETALL', run_key), redis.call('HGETALL', run_key .. ':steps'), now_ms}
+return {id, record, redis.call('HGETALL', run_key), redis.call('HGETALL', run_key .. ':steps'), now_ms, open and 1 or 0}

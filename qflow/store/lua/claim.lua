@@ -2,10 +2,11 @@
 -- A job id that no longer is its run's current job (a duplicate, a leftover) is dropped and counted.
 -- A job whose worker died is a suspect until it ends: a worker takes one of them at a time, so that
 -- those who died together with a job that kills its worker are not with it every time.
+-- Of a run that has had open steps no finished ones are returned: a worker may know them already.
 -- KEYS: queue wake leases lanes wip scheduled
 -- ARGV: ns rq worker wip_ttl [place]...
 -- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, the indexes of the runs' status
--- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}
+-- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}, for an open step {job, its record, some of the run hash, {}, 1}
 -- Callers: store.run.claim
 local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
 local ns, rq, worker, wip_ttl = unpack(ARGV, 1, 4)
@@ -17,28 +18,65 @@ if not first then return {} end
 -- include: index
 -- include: wake
 local skipped = {}
+local function deaths_of(member)
+  local run, hash = string.match(member, '^(%w+):?(%w*)$')
+  local run_key = ns .. ':run:' .. run
+  local record = hash == '' and redis.call('HGET', run_key, 'lane') or redis.call('HGET', run_key .. ':open', hash)
+  return tonumber(string.match(record or '', '^s|%d+|%d+|(%d+)') or 0)
+end
 local function holds_suspect()
-  for _, run in ipairs(redis.call('SMEMBERS', lanes_key)) do
-    local lane = redis.call('HGET', ns .. ':run:' .. run, 'lane') or ''
-    if tonumber(string.match(lane, '^s|%d+|%d+|(%d+)') or 0) > 1 then return true end
+  for _, member in ipairs(redis.call('SMEMBERS', lanes_key)) do
+    if deaths_of(member) > 1 then return true end
   end
   return false
+end
+local function drop(id, current)
+  redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
+  local job = rq .. ':job:' .. id
+  if not current and redis.call('HGET', job, 'status') == 'queued' then -- requeued by hand
+    redis.call('HSET', job, 'status', 'canceled')
+    if redis.call('TTL', job) == -1 then redis.call('EXPIRE', job, wip_ttl) end
+  end
+end
+local function start_job(id)
+  redis.call('HSET', rq .. ':job:' .. id, 'status', 'started', 'started_at', stamp,
+    'last_heartbeat', stamp, 'worker_name', worker)
+  redis.call('ZADD', wip_key, seconds + wip_ttl, id .. ':' .. worker)
+end
+local function take_open(id, run_key, record, hash)
+  local state, token, counts, step = string.match(record, '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
+  if token ~= string.match(id, '%-(%d+)$') or (state ~= 'q' and state ~= 'd') then return drop(id, false) end
+  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect() then
+    skipped[#skipped + 1] = id
+    return nil
+  end
+  record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
+  redis.call('HSET', run_key .. ':open', hash, record)
+  if state == 'd' then redis.call('ZREM', scheduled_key, id) end
+  redis.call('SADD', lanes_key, string.sub(id, 1, 26) .. ':' .. hash)
+  start_job(id)
+  local fields = {'fn', 'app', 'version', 'created', 'started', 'attempt', 'forked'}
+  local values = redis.call('HMGET', run_key, unpack(fields))
+  local reply = {}
+  for i, field in ipairs(fields) do
+    if values[i] then reply[#reply + 1] = field; reply[#reply + 1] = values[i] end
+  end
+  return {id, record, reply, {}, 1}
 end
 local function take(id)
   local run = string.sub(id, 1, 26)
   local run_key = ns .. ':run:' .. run
-  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued')
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created', 'queued', 'forked')
+  local forked = known[6] == '1'
   local state, token, counts, step = string.match(known[1] or '', '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
   local current = token and token == string.match(id, '%-(%d+)$')
-  if not current or (state ~= 'q' and state ~= 'd') then
-    redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
-    local job = rq .. ':job:' .. id
-    if not current and redis.call('HGET', job, 'status') == 'queued' then -- requeued by hand
-      redis.call('HSET', job, 'status', 'canceled')
-      if redis.call('TTL', job) == -1 then redis.call('EXPIRE', job, wip_ttl) end
-    end
-    return nil
+  if forked then
+    local hash = string.match(id, '^%w+%-(%w+)%-%d+$') or ''
+    local record = redis.call('HGET', run_key .. ':open', hash)
+    if record then return take_open(id, run_key, record, hash) end
+    current = current and hash == (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10))
   end
+  if not current or (state ~= 'q' and state ~= 'd') then return drop(id, current) end
   if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect() then
     skipped[#skipped + 1] = id
     return nil
@@ -51,13 +89,11 @@ local function take(id)
     redis.call('HDEL', run_key, 'due')
   end
   redis.call('SADD', lanes_key, run)
-  redis.call('HSET', rq .. ':job:' .. id, 'status', 'started', 'started_at', stamp,
-    'last_heartbeat', stamp, 'worker_name', worker)
-  redis.call('ZADD', wip_key, seconds + wip_ttl, id .. ':' .. worker)
+  start_job(id)
   move_index(ns, known[2], run, known[3], 'running', known[4])
   redis.call('XADD', run_key .. ':trace', '*', 'j', '{"t":"claim","w":"' .. worker .. '","q":'
     .. (known[5] or now_ms) .. '}')
-  return {id, record, redis.call('HGETALL', run_key), redis.call('HGETALL', run_key .. ':steps')}
+  return {id, record, redis.call('HGETALL', run_key), forked and {} or redis.call('HGETALL', run_key .. ':steps')}
 end
 local taken = {}
 local id = first

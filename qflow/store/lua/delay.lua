@@ -16,6 +16,7 @@ if refused then return refused end
 -- include: failure
 -- include: commit
 -- include: index
+-- include: timer
 local known = redis.call('HMGET', run_key, 'fn', 'status', 'created')
 local due = tonumber(due_ms)
 if due == 0 then due = now_ms + tonumber(delay_ms) end
@@ -25,12 +26,7 @@ redis.call('XADD', trace_key, '*', 'j', note, 'due', due)
 close_job(closed_key, closed_id, closed_status, registry_key, wip_key, worker, ttl)
 record_failure(rq, closed_id, failure, worker, ttl)
 open_job(opened_key, 'scheduled', ns, data, description, timeout, ttl)
-redis.call('ZADD', scheduled_key, string.format('%.3f', due / 1000), opened_id)
-if redis.call('ZRANGE', scheduled_key, 0, 0)[1] == opened_id then
-  redis.call('LPUSH', ns .. ':wake:timer', '1')
-  redis.call('LTRIM', ns .. ':wake:timer', 0, 0)
-  redis.call('EXPIRE', ns .. ':wake:timer', 60)
-end
+set_timer(ns, scheduled_key, opened_id, due)
 redis.call('SREM', ns .. ':lanes:' .. worker, run)
 move_index(ns, known[1], run, known[2], 'waiting', known[3])
 return 1

@@ -1,13 +1,15 @@
--- Put a queued run's job back into the queue that lost it: a stock worker died between popping and
+-- Put the job of a queued run or open step (`hash`) back into the queue that lost it: a stock worker died between popping and
 -- starting it, or somebody deleted it by hand.
 -- KEYS: queue wake
--- ARGV: ns rq run lane job data description ttl
+-- ARGV: ns rq run hash lane job data description ttl
 -- Builds: <ns>:run:<run>, <rq>:job:<job>, <rq>:queue:<ns>:intermediate
 -- Returns: 1 put back, 0 where the run moved on or the job is there after all
 -- Callers: store.run.requeue
 local queue_key, wake_key = unpack(KEYS)
-local ns, rq, run, lane, job, data, description, ttl = unpack(ARGV)
-if redis.call('HGET', ns .. ':run:' .. run, 'lane') ~= lane then return 0 end
+local ns, rq, run, hash, lane, job, data, description, ttl = unpack(ARGV)
+local run_key = ns .. ':run:' .. run
+local record = hash == '' and redis.call('HGET', run_key, 'lane') or redis.call('HGET', run_key .. ':open', hash)
+if record ~= lane then return 0 end
 if redis.call('LPOS', queue_key, job) then return 0 end
 -- include: clock
 -- include: jobs

@@ -3,7 +3,7 @@
 -- KEYS: events functions_version rq_queues wake
 -- ARGV: ns rq group entry version event_id event data ttl [fn run version app]...
 -- Builds: <ns>:run:<run>, <ns>:seen:<fn>:<event>, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the runs
--- Returns: runs created, -1 where the functions changed since `version`, -2 where the entry was handled before
+-- Returns: runs created, -1 where the functions, or the paths of waits, changed since `version`, -2 where the entry was handled before
 -- Callers: store.stream.start
 local events_key, version_key, queues_key, wake_key = unpack(KEYS)
 local ns, rq, group, entry, version, event_id, event, data, ttl = unpack(ARGV, 1, 9)
@@ -16,7 +16,7 @@ if #ARGV < 10 then return 0 end
 -- include: wake
 local created = 0
 for i = 10, #ARGV, 4 do
-  if create_run(ns, rq, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], event_id, event, data, ttl) then
+  if create_run(ns, rq, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], event_id, event, data, ttl, entry) then
     created = created + 1
   end
 end

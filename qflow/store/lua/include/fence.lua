@@ -1,8 +1,9 @@
 -- The fencing check: a lane record that is not the expected one means that the lease was lost
 -- (the current record is returned, and the refusal counted unless the worker still holds the run), or
--- that this very call was applied before and only its reply was lost (2).
-local function refuse(run_key, ns, expected, next)
-  local record = redis.call('HGET', run_key, 'lane')
+-- that this very call was applied before and only its reply was lost (2). An open step's record is
+-- checked likewise: `run_key` is then the hash of the open steps, and `field` the step's own hash.
+local function refuse(run_key, ns, expected, next, field)
+  local record = redis.call('HGET', run_key, field or 'lane')
   if record == expected then return nil end
   if record == next then return 2 end
   local owner = '^%a|%d+|%d+|%d+|([^|]*)|'

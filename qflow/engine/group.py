@@ -1,0 +1,137 @@
+"""Carries the effects of steps out on the event loop, for async handlers, side by side where asked.
+
+A step that the handler's own task asks for while nothing else is outstanding is carried out at once, as a
+part of the main lane; of all others `engine.planner` decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qflow.core.outcome import Answer, Effect, Effects, Execute, Plan, StepCall
+from qflow.core.replay import Frame
+from qflow.engine.drive import Known
+from qflow.engine.execute import Engine, Surround, aexecute, aexecute_within
+from qflow.engine.opening import INLINE
+from qflow.engine.planner import Planner
+from qflow.engine.session import Session
+from qflow.errors import Suspend
+
+
+class AsyncLine:
+    """One frame of an async handler, entered in one task (`main`) and kept as long as it may go on."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        session: Session | None,
+        frame: Frame,
+        known: Known,
+        suspended: Callable[[AsyncLine, Session], None],
+    ) -> None:
+        self._engine = engine
+        self._known = known
+        self.planner = Planner(
+            engine, session, frame, known, lambda session: suspended(self, session), self.drop
+        )
+        self.main: asyncio.Task[Any] | None = None
+        self.around: Surround | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The hold on its run, None while it has none."""
+        return self.planner.session
+
+    @property
+    def settled(self) -> int:
+        """How many settled steps it has heard of."""
+        return self._known.settled
+
+    def begin(self, ready: Sequence[tuple[str, str]]) -> None:
+        """Enter the handler in this task; `ready` are settled steps to be told of."""
+        self.main = asyncio.current_task()
+        self.planner.tell(ready)
+
+    async def __call__(self, effects: Effects) -> Any:
+        """Run a step's effects to its value."""
+        planner = self.planner
+        answer: Answer = None
+        inline = False
+        try:
+            while True:
+                try:
+                    effect = effects.send(answer)
+                except StopIteration as stop:
+                    return stop.value
+                if isinstance(effect, Execute):
+                    around = self.around
+                    if around is None:
+                        answer = await aexecute(self._engine, effect)
+                    else:
+                        answer = await aexecute_within(around(effect), self._engine, effect)
+                elif isinstance(effect, Plan):
+                    by_handler = asyncio.current_task() is self.main
+                    free = by_handler and effect.kind in INLINE and planner.is_free(effect.step)
+                    answer = None if free else await planner.ask(effect, by_handler=by_handler)
+                    inline = answer is None
+                    planner.inline = planner.inline or inline
+                else:
+                    answer = None
+                    await self.write(effect)
+        finally:
+            if inline:
+                planner.leave_main_lane()
+
+    async def many(self, effects: Sequence[Effects], limit: int) -> list[Any]:
+        """Return the values of steps side by side, `limit` at once; raise the first error at the end."""
+        room = asyncio.Semaphore(limit)
+
+        async def one(each: Effects) -> Any:
+            async with room:
+                return await self(each)
+
+        results = await asyncio.gather(*map(one, effects), return_exceptions=True)
+        errors = [each for each in results if isinstance(each, BaseException)]
+        for error in sorted(errors, key=lambda each: isinstance(each, Exception)):
+            raise error
+        return results
+
+    async def write(self, effect: Effect) -> None:
+        """Carry out an outcome, taking the run again first where it was let go of."""
+        planner = self.planner
+        while planner.errands:
+            await asyncio.wait(planner.errands)
+        while planner.session is None:
+            if planner.dead or not planner.token:
+                raise Suspend
+            planner.take_again()
+            await planner.taken.wait()
+        async with planner.lock:
+            await planner.send(planner.session, planner.session.plan(effect))
+
+    async def flush(self) -> None:
+        """Write what is outstanding."""
+        planner = self.planner
+        async with planner.lock:
+            if planner.session is not None:
+                await planner.send(planner.session, planner.session.plan_flush())
+
+    def call_of(self, step: str) -> StepCall | None:
+        """Return what a step that the handler awaits is to execute, None where it asks for no such step."""
+        request = self.planner.pending.get(step)
+        return request.plan.call if request is not None else None
+
+    def close(self) -> Session | None:
+        """End this frame; return the hold on its run that it still had."""
+        held, self.planner.session = self.planner.session, None
+        self.drop()
+        return held
+
+    def drop(self) -> None:
+        """End this frame: its run goes on elsewhere, or has ended."""
+        if not self.planner.dead:
+            self.planner.drop()
+            if self.main is not None and self.main is not asyncio.current_task():
+                self.main.cancel()

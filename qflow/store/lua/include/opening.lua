@@ -1,0 +1,76 @@
+-- Opens one step beside the main lane, by its kind; returns 1 where that queued a job. Needs clock, jobs,
+-- create, timer, open and settle.
+-- Both return a result where the wait is over before it began.
+local function start_child(ns, rq, run, hash, item, data, ttl)
+  local spec = redis.call('HGET', ns .. ':functions', item.fn)
+  if not spec then return item.refused end
+  spec = cjson.decode(spec)
+  local child, child_id = item.child, 'invoke:' .. run .. ':' .. hash
+  if not create_run(ns, rq, item.fn, child, spec.version, spec.app, child_id, item.event, data, ttl) then
+    child = redis.call('GET', ns .. ':seen:' .. item.fn .. ':' .. child_id) -- begun before, then dropped
+    local ended = redis.call('HMGET', ns .. ':run:' .. child, 'output', 'error')
+    if ended[1] then return '{"ok":' .. ended[1] .. '}' end
+    if ended[2] then return '{"error":' .. ended[2] .. '}' end
+  end
+  redis.call('HSET', ns .. ':run:' .. child, 'parent', run, 'parent_step', hash)
+  redis.call('HSET', ns .. ':run:' .. run, 'child:' .. hash, child)
+  return nil
+end
+local function begin_wait(ns, rq, run, hash, item, data, ttl)
+  local member = run .. ':' .. hash
+  if item.kind == 'event' then
+    for _, digest in ipairs(item.digests) do
+      redis.call('ZADD', ns .. ':waiters:' .. digest .. (item.when and ':when' or ''), now_ms, member)
+    end
+  elseif item.kind == 'signal' then
+    if not redis.call('SET', ns .. ':signal:' .. item.signal, member, 'NX') then return item.refused end
+    if item.approval then redis.call('ZADD', ns .. ':approvals', now_ms, member) end
+  elseif item.kind == 'child' then
+    return start_child(ns, rq, run, hash, item, data, ttl)
+  end
+  return nil
+end
+local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl)
+  local run_key = ns .. ':run:' .. run
+  if item.kind == 'drop' then
+    local record = redis.call('HGET', run_key .. ':open', hash)
+    if record then close_open(ns, rq, run, hash, record, 'canceled', ttl) end
+    return 0
+  end
+  local id = run .. '-' .. hash .. '-' .. token
+  local job = rq .. ':job:' .. id
+  if item.kind == 'run' then
+    redis.call('HSET', run_key .. ':open', hash, table.concat({'q', token, string.format('%d', item.attempt),
+      string.format('%d', item.deaths), '', step}, '|'))
+    open_job(job, 'queued', ns, data, fn .. '/' .. step, -1, ttl)
+    redis.call('RPUSH', rq .. ':queue:' .. ns, id)
+    return 1
+  end
+  redis.call('HSET', run_key .. ':open', hash, 'w|' .. token .. '|0|0||' .. step)
+  if item.kind == 'send' then
+    for _, fields in ipairs(item.events) do redis.call('XADD', ns .. ':events', '*', unpack(fields)) end
+    settle(ns, rq, run, hash, item.result, '', ttl, data)
+    return 0
+  end
+  redis.call('HSET', run_key .. ':waits', hash, item.text)
+  local due = item.due_ms > 0 and item.due_ms or item.delay_ms > 0 and now_ms + item.delay_ms or nil
+  if due then
+    redis.call('XADD', run_key .. ':trace', '*', 'j', item.note, 'due', string.format('%.0f', due))
+  else
+    redis.call('XADD', run_key .. ':trace', '*', 'j', item.note)
+  end
+  local over
+  if item.found then
+    redis.call('HSET', run_key .. ':waits', 'e:' .. item.found_id, hash)
+    over = '{"ok":' .. item.found .. '}'
+  else
+    over = begin_wait(ns, rq, run, hash, item, data, ttl)
+  end
+  if over then
+    settle(ns, rq, run, hash, over, '', ttl, data)
+  elseif due then
+    open_job(job, 'scheduled', ns, data, fn .. '/' .. step, -1, ttl)
+    set_timer(ns, scheduled_of(ns, rq), id, due)
+  end
+  return 0
+end

@@ -1,0 +1,15 @@
+-- Wakes a suspended handler: the job that enters it is queued, once. Needs clock, jobs, index and wake.
+local function resume(ns, rq, run, data, ttl)
+  local run_key = ns .. ':run:' .. run
+  local known = redis.call('HMGET', run_key, 'lane', 'fn', 'status', 'created')
+  local token = string.match(known[1] or '', '^w|(%d+)|')
+  if not token then return false end
+  token = string.format('%d', token + 1)
+  local id = run .. '-enter-' .. token
+  redis.call('HSET', run_key, 'lane', 'q|' .. token .. '|0|0||', 'status', 'queued', 'queued', now_ms)
+  open_job(rq .. ':job:' .. id, 'queued', ns, data, known[2], -1, ttl)
+  redis.call('RPUSH', rq .. ':queue:' .. ns, id)
+  move_index(ns, known[2], run, known[3], 'queued', known[4])
+  wake_workers(ns .. ':wake', 1)
+  return true
+end

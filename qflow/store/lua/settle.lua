@@ -1,0 +1,25 @@
+-- Keep what an open step's job gave, and let go of the step. The handler is woken where it is suspended.
+-- `failure` is a traceback as RQ packs it, or empty.
+-- KEYS: run steps open
+-- ARGV: ns rq run worker hash expected step result trace job_status failure ttl data
+-- Builds: <ns>:lanes:<worker>, <ns>:run:<run>:order, <rq>:job:<id>, <rq>:results:<id>, the indexes of the run's status
+-- Returns: 1 done, 2 done before, or the current record ("" where there is none) where the lease was lost
+-- Callers: store.open.settle
+local run_key, steps_key, open_key = unpack(KEYS)
+local ns, rq, run, worker, hash, expected, step, result, trace, job_status, failure, ttl, data = unpack(ARGV)
+if redis.call('HGET', open_key, hash) ~= expected and redis.call('HGET', steps_key, step) == result then return 2 end
+-- include: fence
+local refused = refuse(open_key, ns, expected, nil, hash)
+if refused then return refused end
+-- include: clock
+-- include: jobs
+-- include: failure
+-- include: index
+-- include: wake
+-- include: resume
+-- include: open
+-- include: settle
+settle(ns, rq, run, hash, result, trace, ttl, data, job_status)
+local id = run .. '-' .. hash .. '-' .. string.match(expected, '^%a|(%d+)')
+record_failure(rq, id, failure, worker, ttl)
+return 1
