@@ -56,9 +56,9 @@ def test_async_step_of_an_async_handler(world: World) -> None:
         finally:
             cancelled.append(1)
 
-    @world.app.function("slow", trigger="go", retries=1, backoff=FAST, timeout="50ms")
+    @world.app.function("slow", trigger="go", retries=1, backoff=FAST, timeout="500ms")
     async def slow(step: Step) -> None:
-        await step.run("wait", wait)
+        await step.run("wait", wait)  # it has begun by then, on the busiest machine
 
     world.worker()
     _timed_out(world)
