@@ -62,6 +62,7 @@ class Place(NamedTuple):
 
 PAGES: Final = (
     Place("/", workflows.listing),
+    Place("/vitals", lambda _site, _ask: Html("_vitals.html", {})),
     Place("/workflows/{function}", workflow.runs),
     Place("/workflows/{function}/code", workflow.code),
     Place("/workflows/{function}/configuration", workflow.configuration),

@@ -54,7 +54,7 @@ class Live:
                 before, lost = now, False
             if time.monotonic() - ticked >= TICK_S:
                 ticked = time.monotonic()
-                yield _event("tick", {})
+                yield b": lost\n\n" if lost else _event("tick", {})
             await asyncio.sleep(LOOK_S)
 
     def _look(self, run: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from qflow.web import coloured, words
 from qflow.web.drawing import rects, ruler, spark
@@ -25,6 +25,15 @@ def moment(ms: int | None, now_ms: int) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         exact.replace(" ", "T"), exact, shown
     )
+
+
+def code_marks(text: str) -> Markup:
+    """Return a sentence with what stands in backticks as code."""
+    parts = words.safe(text).split("`")
+    shown = [
+        Markup("<code>{}</code>").format(p) if at % 2 else escape(p) for at, p in enumerate(parts)
+    ]
+    return Markup("").join(shown)
 
 
 @cache
@@ -54,6 +63,7 @@ def environment() -> Environment:
     made.filters["json"] = lambda value: coloured.json(words.pretty(value))
     made.filters["python"] = coloured.python
     made.filters["moment"] = moment
+    made.filters["code_marks"] = code_marks
     made.globals.update(spark=spark, ruler=ruler, rects=rects, asset=version())
     return made
 

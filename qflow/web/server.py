@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -83,6 +84,8 @@ def site_of(settings: Settings) -> Site:
 
 def run(site: Site, place: Place) -> None:
     """Serve until SIGTERM or Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what ended it
+        signal.signal(number, lambda *_: None)
     _server(site).run(sockets=[place.sock])
 
 

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from qflow.config import Settings
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+from qflow.testing.server import RedisServer
 from qflow.web import server
 from qflow.web.access import Access
 from qflow.web.app import create_app
@@ -51,10 +52,9 @@ def client(visit: Visit) -> TestClient:
 
 
 @pytest.fixture
-def served(redis_server: object, redis: Redis, keys: Keys) -> Iterator[str]:
+def served(redis_server: RedisServer, redis: Redis, keys: Keys) -> Iterator[str]:
     """The address of a dashboard that is really served."""
-    url = f"redis://{redis.target.shown}" if "://" not in redis.target.shown else redis.target.shown
-    settings = Settings(redis_url=url, namespace=keys.ns, dashboard_port=0)
+    settings = Settings(redis_url=redis_server.url, namespace=keys.ns, dashboard_port=0)
     place = server.take_place(settings)
     stop = server.start(lambda: server.site_of(settings), place)
     yield place.url

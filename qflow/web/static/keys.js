@@ -16,6 +16,7 @@
     if (now >= 0) all[now].classList.remove("at");
     all[next].classList.add("at");
     all[next].scrollIntoView({ block: "nearest" });
+    all[next].querySelector("a")?.focus({ preventScroll: true });
   };
 
   const pages = () => [...document.querySelectorAll("[data-go]")].map((link) => ({ name: link.querySelector("span").textContent, kind: "page", path: link.getAttribute("href") }));

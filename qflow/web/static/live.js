@@ -69,7 +69,10 @@
       time.title = `${new Date(time.dateTime).toLocaleString()}\n${time.getAttribute("datetime").replace("T", " ")}`;
     }
   };
-  document.addEventListener("htmx:load", (event) => local(event.target));
+  document.addEventListener("htmx:load", (event) => {
+    local(event.target);
+    if (event.target.id === "vitals") calm();
+  });
   local(document);
   calm();
   if (!document.hidden) open();
