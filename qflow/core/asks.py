@@ -42,19 +42,23 @@ def event(
     """Ask for a later event; `condition` is `when` and `since`."""
     where = f"step.wait_for_event({step_id!r})"
     when, since = condition
-    if since not in ("run", "now"):
-        raise DefinitionError(f'{where}: since must be "run" or "now", not {since!r}')
-    own = loads(frame.origin.event_text)
-    spec = waits.event_spec(where, own, waits.names_of(names, where), match, when, timeout)
-    if since == "run":
-        spec["mark"] = ""  # the engine knows where the run began
-    return frame.wait(step_id, spec, read_event)
+
+    def make() -> waits.Spec:
+        if since not in ("run", "now"):
+            raise DefinitionError(f'{where}: since must be "run" or "now", not {since!r}')
+        own = loads(frame.origin.event_text)
+        spec = waits.event_spec(where, own, waits.names_of(names, where), match, when, timeout)
+        if since == "run":
+            spec["mark"] = ""  # the engine knows where the run began
+        return spec
+
+    return frame.wait(step_id, make, read_event)
 
 
 def signal(frame: Frame, step_id: str, name: str, timeout: Duration | None) -> Effects:
     """Ask for a signal."""
-    spec = waits.signal_spec(f"step.wait_for_signal({step_id!r})", name, timeout)
-    return frame.wait(step_id, spec, read_foreign)
+    where = f"step.wait_for_signal({step_id!r})"
+    return frame.wait(step_id, lambda: waits.signal_spec(where, name, timeout), read_foreign)
 
 
 def approval(
@@ -62,13 +66,15 @@ def approval(
 ) -> Effects:
     """Ask for a person's approval."""
     where = f"step.approval({step_id!r})"
-    if not isinstance(title, str) or not title:
-        raise DefinitionError(f"{where}: title must say what is to be approved; got {title!r}")
-    if not (assignee is None or isinstance(assignee, str)):
-        raise DefinitionError(f"{where}: assignee must be a name, not {assignee!r}")
-    return frame.wait(
-        step_id, waits.approval_spec(where, title, assignee or "", timeout), _read_approval
-    )
+
+    def make() -> waits.Spec:
+        if not isinstance(title, str) or not title:
+            raise DefinitionError(f"{where}: title must say what is to be approved; got {title!r}")
+        if not (assignee is None or isinstance(assignee, str)):
+            raise DefinitionError(f"{where}: assignee must be a name, not {assignee!r}")
+        return waits.approval_spec(where, title, assignee or "", timeout)
+
+    return frame.wait(step_id, make, _read_approval)
 
 
 def _read_approval(text: str, _hooks: Hooks | None) -> waits.Approval | None:
@@ -97,11 +103,14 @@ def child(
         )
     if not (data is None or isinstance(data, Mapping)):
         raise DefinitionError(f"{where}: data must be a mapping, not {type(data).__name__}")
-    what = f"{where}: the data"
-    text = codec.encode(dict(data or {}), what)
-    codec.check_size(text, MAX_EVENT_BYTES, what)
-    spec = waits.child_spec(where, fn, text, timeout)
-    return frame.wait(step_id, spec, lambda output, _hooks: read_output(output, handler))
+
+    def make() -> waits.Spec:
+        what = f"{where}: the data"
+        text = codec.encode(dict(data or {}), what)
+        codec.check_size(text, MAX_EVENT_BYTES, what)
+        return waits.child_spec(where, fn, text, timeout)
+
+    return frame.wait(step_id, make, lambda output, _hooks: read_output(output, handler))
 
 
 def events(frame: Frame, step_id: str, what: Event[Any] | Iterable[Event[Any]]) -> Effects:
@@ -113,10 +122,10 @@ def events(frame: Frame, step_id: str, what: Event[Any] | Iterable[Event[Any]]) 
             raise DefinitionError(
                 f"{where} takes Event(…) or a list of them, not {type(one).__name__}"
             )
-    texts = [(one, encode_data(one)) for one in given]
-    now = frame.now_ms()
 
     def entries(stem: str) -> tuple[list[str], ...]:
+        texts = [(one, encode_data(one)) for one in given]
+        now = frame.now_ms()
         filled = [
             (replace(one, id=one.id or f"{stem}-{n}", ts=one.ts or now), text)
             for n, (one, text) in enumerate(texts)

@@ -154,17 +154,22 @@ class Frame:
         yield Store(Done(step, text, 0, now, now, True))
         return None
 
-    def wait(self, step_id: str, spec: Spec, read: Callable[[str, Hooks | None], Any]) -> Effects:
-        """Give what came of a wait: `read` makes the value of its JSON text."""
-        return self._wait(self._begin(step_id), spec, read)
+    def wait(
+        self, step_id: str, make: Callable[[], Spec], read: Callable[[str, Hooks | None], Any]
+    ) -> Effects:
+        """Give what came of a wait: `make` says what for, `read` makes the value of its JSON text."""
+        return self._wait(self._begin(step_id), make, read)
 
-    def _wait(self, step: str, spec: Spec, read: Callable[[str, Hooks | None], Any]) -> Effects:
+    def _wait(
+        self, step: str, make: Callable[[], Spec], read: Callable[[str, Hooks | None], Any]
+    ) -> Effects:
         if step in self._memo:
             self._pass_by()
         else:
+            spec = make()
             kind = "approval" if "approval" in spec else spec["kind"]
             note = {"t": "wait", "id": step, "kind": kind, "for": _told(spec)}
-            spec = {**spec, "note": json.dumps(note), "at": self.now_ms()}
+            spec.update(note=json.dumps(note), at=self.now_ms())
             if "approval" in spec:
                 spec["signal"] = approval_signal(self.run_id, step_hash(step))
             answer = yield from self._plan(Plan(spec["kind"], step, None, spec))

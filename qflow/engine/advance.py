@@ -142,6 +142,8 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
         while task is not None and task.cancelling():
             task.uncancel()  # nobody but the handler itself cancels it, and its end is to be written
         answer = Raised(EventError("the handler was cancelled"), 0, engine.clock.now_ms())
+    except GeneratorExit:  # the loop is gone, and the frame with it
+        raise
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
         answer = Raised(error, 0, engine.clock.now_ms())
     if line.planner.dead or (line.session is not None and line.session.closed):

@@ -19,7 +19,7 @@ from qflow.engine.lookback import Lookback
 from qflow.engine.opening import INLINE, examine, opening, prepare
 from qflow.engine.session import Session
 from qflow.engine.strands import Crew
-from qflow.errors import RedisError, Suspend, UsageError
+from qflow.errors import RedisError, StepError, Suspend, UsageError
 from qflow.store.open import Suspension
 from qflow.store.script import Call
 
@@ -83,9 +83,10 @@ class Line:
         return self._carry_out(effects)
 
     def many(self, effects: Sequence[Effects], limit: int) -> list[Any]:
-        """Return the values of steps side by side, `limit` at once; raise the first error at the end."""
+        """Return the values of steps side by side, `limit` at once; raise the first StepError at the
+        end."""
         results: list[Any] = [None] * len(effects)
-        errors: list[Exception] = []
+        errors: list[StepError] = []
         asked: list[tuple[int, Plan]] = []
         for at, each in enumerate(effects):
             try:
@@ -94,7 +95,7 @@ class Line:
                 asked.append((at, effect))
             except StopIteration as stop:
                 results[at] = stop.value
-            except Exception as error:  # noqa: BLE001  # told once the others have ended
+            except StepError as error:
                 errors.append(error)
         while asked:
             strand, plans = self._strand(), [plan for _, plan in asked[:limit]]
@@ -105,7 +106,7 @@ class Line:
             at, _ = asked.pop(0)  # the only one of these, to be carried out here
             try:
                 results[at] = self._carry_out(effects[at])
-            except Exception as error:  # noqa: BLE001  # told once the others have ended
+            except StepError as error:
                 errors.append(error)
         if errors:
             raise errors[0]

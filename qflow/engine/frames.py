@@ -107,7 +107,8 @@ class Frames:
         if line is None:
             return None
         lane, planner = claimed.lane, line.planner
-        if planner.token and planner.token == lane.token - 1 and not lane.step and not planner.dead:
+        since = planner.token and planner.token == lane.token - 1
+        if since and not (lane.step or lane.deaths or planner.dead):
             return line
         line.drop()
         return None
@@ -142,7 +143,7 @@ class Frames:
         ends = loop.time() + _PATIENCE_S
         while (call := line.call_of(step)) is None and not main.done() and loop.time() < ends:
             await asyncio.wait([main], timeout=_LOOK_S)
-        if call is None or claimed.run in self._lines:
+        if call is None:
             line.drop()
         else:
             line.planner.token = entry.known.suspended

@@ -17,7 +17,7 @@ from qflow.engine.execute import Engine, Surround, aexecute, aexecute_within
 from qflow.engine.opening import INLINE
 from qflow.engine.planner import Planner
 from qflow.engine.session import Session
-from qflow.errors import Suspend
+from qflow.errors import StepError, Suspend
 
 
 class AsyncLine:
@@ -85,17 +85,25 @@ class AsyncLine:
                 planner.leave_main_lane()
 
     async def many(self, effects: Sequence[Effects], limit: int) -> list[Any]:
-        """Return the values of steps side by side, `limit` at once; raise the first error at the end."""
+        """Return the values of steps side by side, `limit` at once; raise the first StepError at the end."""
         room = asyncio.Semaphore(limit)
 
         async def one(each: Effects) -> Any:
             async with room:
-                return await self(each)
+                try:
+                    return await self(each)
+                except StepError as error:
+                    return error
 
-        results = await asyncio.gather(*map(one, effects), return_exceptions=True)
-        errors = [each for each in results if isinstance(each, BaseException)]
-        for error in sorted(errors, key=lambda each: isinstance(each, Exception)):
-            raise error
+        tasks = [asyncio.ensure_future(one(each)) for each in effects]
+        try:
+            results = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()  # nothing where it is done
+        for result in results:
+            if isinstance(result, StepError):
+                raise result
         return results
 
     async def write(self, effect: Effect) -> None:

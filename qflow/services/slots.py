@@ -41,11 +41,11 @@ class Unknown:
 
     def delay_ms(self, claimed: Claimed) -> int:
         """Return how long a claimed job of such a run is to wait."""
-        run = claimed.run
-        emit("function.unknown", function=claimed.fields.get("fn", ""), run=run)
+        emit("function.unknown", function=claimed.fields.get("fn", ""), run=claimed.run)
         if len(self._seen) > _UNKNOWN_KEPT:
             self._seen.clear()
-        self._seen[run] = seen = self._seen.get(run, 0) + 1
+        member = claimed.member
+        self._seen[member] = seen = self._seen.get(member, 0) + 1
         return _UNKNOWN_DELAY_MS if seen <= _UNKNOWN_PATIENCE else _UNKNOWN_LATER_MS
 
 
@@ -229,7 +229,9 @@ async def _quietly(line: AsyncLine) -> None:
 
 
 def received(engine: Engine, claimed: Claimed) -> Claimed:
-    """Tell telemetry of a claimed job."""
+    """Tell telemetry of a claimed run."""
+    if claimed.is_open:
+        return claimed
     fields = claimed.fields
     now = engine.clock.now_ms()
     first = claimed.lane.token == 1

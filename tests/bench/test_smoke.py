@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import report
+from benchmarks import parallel, report, waits
 from benchmarks.peers import figures
 from benchmarks.rivals.record import MARK
 from qflow.cli import bench
 from qflow.errors import QflowError
+from qflow.testing.server import RedisServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +32,12 @@ def test_quick_run(
     assert {"qflow sync 2w", "qflow sync 1w", "qflow async 2w", "latency"} <= rounds.keys()
     assert rounds["qflow sync 2w"][0]["evalsha"] > 0
     assert "2 workers : 1 worker" in capsys.readouterr().out
+
+
+def test_open_steps() -> None:
+    with RedisServer() as server:
+        assert waits.measure(server, (2, 6), 3).keys() == {2, 6}
+        assert parallel.measure(server, "fan", 20)["wakes"] >= 1
 
 
 def test_clock_starts_when_every_process_works() -> None:

@@ -328,3 +328,62 @@ def test_a_branch_whose_function_is_elsewhere_waits_for_a_worker_that_has_it(wor
     sent = world.send("go")
     assert world.ended(sent, "many").output == [0, 1, 2, 3]
     assert first.worker.slots.free == 1
+
+
+def test_the_handler_s_own_error_beside_open_steps(world: World) -> None:
+    gate, entries = threading.Event(), []
+    ran = Counter[str]()
+
+    def hold() -> str:
+        ran["hold"] += 1
+        assert gate.wait(20)
+        return "held"
+
+    @world.app.function("many", trigger="go", backoff=FAST)
+    async def many(step: Step) -> list[str]:
+        entries.append(1)
+
+        async def fails_once() -> str:
+            value = await step.run("quick", lambda: "quick")
+            if len(entries) == 1:
+                raise ValueError("once")
+            gate.set()
+            return value
+
+        return await asyncio.gather(step.run("hold", hold), fails_once())
+
+    world.worker()
+    run = world.outcome("many", "go")
+    assert run.output == ["held", "quick"]
+    assert ran["hold"] == 1, "what is open goes on beside the handler's retry"
+    assert run.fields["attempt"] == "1"
+
+
+def test_what_the_handler_does_not_wait_for_is_given_up(world: World) -> None:
+    ran = Counter[str]()
+
+    @world.app.function("first", trigger="go")
+    async def first(step: Step) -> str:
+        tasks = {
+            asyncio.create_task(step.run("quick", lambda: "quick")),
+            asyncio.create_task(step.sleep("long", "1h")),
+            asyncio.create_task(step.wait_for_event("never", "never")),
+        }
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return str(done.pop().result())
+
+    @world.app.function("again", trigger="again")
+    async def again(step: Step) -> str:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(step.sleep("long", "1h"))
+            await step.run("quick", lambda: ran.update(quick=1))
+            task.cancel()
+        return "done"
+
+    world.worker()
+    for function, event, output in (("first", "go", "quick"), ("again", "again", "done")):
+        run = world.outcome(function, event)
+        assert run.output == output
+        assert world.redis.call("EXISTS", world.keys.open(run.id)) == 0
+    assert ran["quick"] == 1
+    assert world.redis.call("ZCARD", world.keys.scheduled) == 0
