@@ -64,6 +64,7 @@ PAGES: Final = (
     Place("/", workflows.listing),
     Place("/vitals", lambda _site, _ask: Html("_vitals.html", {})),
     Place("/workflows/{function}", workflow.runs),
+    Place("/workflows/{function}/steps", workflow.steps),
     Place("/workflows/{function}/code", workflow.code),
     Place("/workflows/{function}/configuration", workflow.configuration),
     Place("/runs", runs.listing),

@@ -68,6 +68,13 @@ def environment() -> Environment:
     return made
 
 
+def warm() -> None:
+    """Read all templates, so that the first visitor need not wait for it."""
+    made = environment()
+    for name in made.list_templates():
+        made.get_template(name)
+
+
 def render(template: str, context: dict[str, Any]) -> str:
     """Return a page."""
     return environment().get_template(template).render(context)

@@ -84,9 +84,14 @@ def site_of(settings: Settings) -> Site:
 
 def run(site: Site, place: Place) -> None:
     """Serve until SIGTERM or Ctrl-C."""
+    server = _server(site)
+
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what ended it
-        signal.signal(number, lambda *_: None)
-    _server(site).run(sockets=[place.sock])
+        signal.signal(number, stop)
+    server.run(sockets=[place.sock])
 
 
 def start(site: Callable[[], Site], place: Place) -> Callable[[], None]:
@@ -117,7 +122,9 @@ def _server(site: Site) -> Any:
     import uvicorn
 
     from qflow.web.app import create_app
+    from qflow.web.rendering import warm
 
+    warm()
     config = uvicorn.Config(
         create_app(site),
         log_config=None,

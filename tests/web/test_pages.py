@@ -45,7 +45,13 @@ def test_runs_in_every_state_have_a_page(scene: Scene, client: TestClient) -> No
         assert words in page
         assert words in text(client, f"/runs/{run}", HX_Request="true").lower()
         assert text(client, f"/runs/{run}/history")
-    for path in (*LISTS, "/workflows/pay", "/workflows/pay/code", "/workflows/pay/configuration"):
+    for path in (
+        *LISTS,
+        "/workflows/pay",
+        "/workflows/pay/steps",
+        "/workflows/pay/code",
+        "/workflows/pay/configuration",
+    ):
         assert "pay" in text(client, path) or path not in ("/", "/runs", "/errors")
 
 

@@ -9,15 +9,20 @@ import subprocess
 import sys
 import urllib.request
 
-from qflow.testing.processes import Qflow
+from qflow.testing.processes import Process, Qflow
+
+
+def address(processes: Qflow, process: Process) -> str:
+    """Return where a dashboard says that it is, once it does."""
+    said = re.compile(r"dashboard at (http://\S+)")
+    processes.wait_for(lambda: said.search(process.output), 15, "its address")
+    return str(said.findall(process.output)[0])
 
 
 def test_it_is_served_until_it_is_told_to_stop(qflow_processes: Qflow) -> None:
     process = qflow_processes.spawn("dashboard", "--dashboard-port", "0")
-    told = qflow_processes.wait_for(
-        lambda: re.search(r"dashboard at (http://\S+)", process.output), 15, "its address"
-    )
-    with urllib.request.urlopen(f"{told[1]}/healthz") as reply:
+    url = address(qflow_processes, process)
+    with urllib.request.urlopen(f"{url}/healthz") as reply:
         assert json.load(reply) == {"status": "ok"}
     process.send(signal.SIGTERM)
     assert process.wait(10) == 0
@@ -25,12 +30,10 @@ def test_it_is_served_until_it_is_told_to_stop(qflow_processes: Qflow) -> None:
 
 def test_a_port_that_is_taken_is_named(qflow_processes: Qflow) -> None:
     first = qflow_processes.spawn("dashboard", "--dashboard-port", "0")
-    told = qflow_processes.wait_for(
-        lambda: re.search(r"dashboard at http://127.0.0.1:(\d+)", first.output), 15, "its port"
-    )
-    second = qflow_processes.run("dashboard", "--dashboard-port", told[1])
+    port = address(qflow_processes, first).rpartition(":")[2]
+    second = qflow_processes.run("dashboard", "--dashboard-port", port)
     assert second.returncode == 2
-    assert f"QFLOW_DASHBOARD_PORT={told[1]}: cannot listen on 127.0.0.1" in second.stderr
+    assert f"QFLOW_DASHBOARD_PORT={port}: cannot listen on 127.0.0.1" in second.stderr
 
 
 def test_nobody_else_pays_for_it() -> None:

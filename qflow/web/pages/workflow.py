@@ -8,6 +8,7 @@ from qflow.read import functions
 from qflow.read.pace import paces
 from qflow.read.query import Query
 from qflow.read.runs import now_ms
+from qflow.read.steps import LOOKED_AT, step_paces
 from qflow.web import words
 from qflow.web.exchange import Answer, Ask, Html, Site
 from qflow.web.pages.runs import page_of
@@ -19,6 +20,14 @@ def runs(site: Site, ask: Ask) -> Answer:
     context = _context(site, ask, "runs")
     listed = page_of(site, ask, Query(function=ask.path["function"]))
     return Html("_run_rows.html" if ask.partial else "workflow.html", {**context, **listed})
+
+
+def steps(site: Site, ask: Ask) -> Answer:
+    """Show its steps, as its newest runs took them."""
+    context = _context(site, ask, "steps")
+    newest = [row.id for row in context["workflow"]["pace"].recent[-LOOKED_AT:]]
+    found = step_paces(site.redis, site.keys, newest)
+    return Html("workflow.html", {**context, "steps": found, "looked_at": len(newest)})
 
 
 def code(site: Site, ask: Ask) -> Answer:
