@@ -54,7 +54,8 @@ inside_step: ContextVar[str] = ContextVar("inside_step", default="")
 class Frame:
     """One entry of a handler: the steps it knows and the step that its job is for.
 
-    `origin` is what the run came from, as far as it is known.
+    `origin` is what the run came from, as far as it is known. `alone` says that the handler waits for
+    the step that it asks for now and nothing else: then it need not be planned, but is carried out.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Frame:
         "_outstanding",
         "_policy",
         "_target",
+        "alone",
         "now_ms",
         "origin",
         "run_id",
@@ -95,6 +97,7 @@ class Frame:
         self.now_ms = now_ms
         self.origin = Origin(run, hooks, {})
         self._outstanding = 0
+        self.alone = False
 
     @property
     def replaying(self) -> bool:
@@ -123,10 +126,13 @@ class Frame:
         if step in self._memo:
             self._pass_by()
             return revived(self._memo.recall(step), call.fn)
-        answer = yield from self._plan(Plan("run", step, call, {}))
-        if isinstance(answer, Settled):
-            self._hear(step, answer)
-            return revived(self._memo.recall(step), call.fn)
+        if self.alone:
+            self._memo.check_room(step, self._outstanding)
+        else:
+            answer = yield from self._plan(Plan("run", step, call, {}))
+            if isinstance(answer, Settled):
+                self._hear(step, answer)
+                return revived(self._memo.recall(step), call.fn)
         target, fresh = self._take_target(step)
         if fresh:
             yield Open(step, target.attempt, target.deaths, call.timeout_ms)

@@ -89,6 +89,8 @@ class Branch:
             raise self.lose(f"Redis refused its commit: {replies[0]}")
         if self._following:
             self.followed = replies[-1]
+        if replies[0] == b"":
+            raise Suspend  # given up by its handler, or settled by whoever took it over
         if isinstance(replies[0], bytes):
             self.fenced = True
             held, lane = self.held, self.lane

@@ -71,6 +71,11 @@ class Line:
     def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
         strand = self._strand()
+        alone = strand is None and self.session is not None
+        if self._frame is not None:
+            self._frame.alone = alone
+        if alone:
+            return self._carry_out(effects)
         try:
             effect = effects.send(None)
         except StopIteration as stop:
@@ -78,7 +83,7 @@ class Line:
         assert isinstance(effect, Plan)
         if strand is not None:
             strand.ask([effect])
-        elif self.session is None or (effect.kind not in INLINE and effect.kind != "sleep"):
+        else:
             self._arrive([effect])
         return self._carry_out(effects)
 
@@ -88,6 +93,8 @@ class Line:
         results: list[Any] = [None] * len(effects)
         errors: list[StepError] = []
         asked: list[tuple[int, Plan]] = []
+        if self._frame is not None:
+            self._frame.alone = False
         for at, each in enumerate(effects):
             try:
                 effect = each.send(None)
@@ -168,6 +175,9 @@ class Line:
                         answer = execute_within(around(effect), self._engine, effect)
                 elif isinstance(effect, Store) and self._crew is None and self.session is not None:
                     self.session.keep(effect.done)
+                elif isinstance(effect, Plan):
+                    if effect.kind not in INLINE and effect.kind != "sleep":
+                        self._arrive([effect])
                 else:
                     self.write(effect)
         except StopIteration as stop:

@@ -88,17 +88,17 @@ class Session:
         if self.closed:
             raise Fenced if self.fenced else Suspend
         self._forking = False
-        if isinstance(effect, Store):
-            self.keep(effect.done)
-            return []
-        if isinstance(effect, Send):
-            self.stepped = True
-            tell_step(self.held, effect.done)
         if isinstance(effect, Open):
             if self._terms.draining() or self._terms.yields(self.started):
                 return self._give_back(effect)
             if self._done is None:
                 return self._enter(effect)
+        elif isinstance(effect, Store):
+            self.keep(effect.done)
+            return []
+        elif isinstance(effect, Send):
+            self.stepped = True
+            tell_step(self.held, effect.done)
         elif isinstance(effect, (Again, Fail)):
             self.failed_job = self._lane.token, effect.error
             if isinstance(effect, Again) and effect.step:

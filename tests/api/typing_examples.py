@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 import qflow
-from qflow import Backoff, Cron, Event, EventTrigger, Function, Run, Step, SyncStep
+from qflow import Approval, Backoff, Cron, Event, EventTrigger, Function, Run, Step, SyncStep
 
 app = qflow.App("shop")
 
@@ -34,6 +34,12 @@ def sync_handler(event: Event[Order], step: SyncStep, run: Run) -> float:
     step.run("total", total, "no order")  # type: ignore[call-overload]  # an Order is wanted
     step.run("total", total)  # type: ignore[call-overload]  # nothing was passed
     step.sleep("wait", "1h")
+    assert_type(step.wait_for_event("paid", "order/paid"), Event[dict[str, Any]] | None)
+    assert_type(step.approval("refund", "Refund it?"), Approval | None)
+    assert_type(step.send_event("one", Event("a")), str)
+    assert_type(step.send_event("many", [Event("a")]), list[str])
+    assert_type(step.map("fetch", fetch, [1, 2]), list[Order])
+    assert_type(step.map("text", str, [1, 2], limit=1), list[str])
     return float(run.attempt)
 
 
@@ -42,6 +48,8 @@ async def async_handler(event: Event, step: Step) -> Order:
     assert_type(event.data, dict[str, Any])
     assert_type(await step.run("total", total, Order(1)), float)
     await step.sleep("wait", 5)
+    assert_type(await step.map("fetch", fetch, [1, 2]), list[Order])
+    assert_type(await step.send_event("many", [Event("a")]), list[str])
     await step.run("fetch", fetch, "seven")  # type: ignore[call-overload]  # a number is wanted
     return assert_type(await step.run("fetch", fetch, 7), Order)
 

@@ -63,6 +63,18 @@ def test_settle_repeated_and_refused(lab: Lab) -> None:
     late = two.lane._replace(token=1)
     assert lab(open_steps.settle(held, late, wrote("b"), "")) == two.lane.record.encode()
     assert lab.snapshot() == before
+    assert lab.counter("fenced") == 1, "only what another took over"
+
+
+def test_what_was_given_up_is_no_lost_lease(lab: Lab) -> None:
+    held, (one, _) = forked(lab)
+    lab.redis.call("DEL", lab.keys.open(held.run))
+    assert lab(open_steps.settle(held, one.lane, wrote("a"), "")) == b""
+    lanes = one.lane, one.lane.next("d", "a")
+    assert lab(open_steps.reopen(held, lanes, "Traceback", 1, "{}")) == b""
+    assert lab(open_steps.release(held, lanes, 1)) == b""
+    assert lab.counter("fenced") == 0
+    assert lab.steps(held.run) == {}
 
 
 def test_reopen(lab: Lab) -> None:

@@ -3,11 +3,16 @@
 -- KEYS: run steps open
 -- ARGV: ns rq run worker hash expected step result trace job_status failure ttl data
 -- Builds: <ns>:lanes:<worker>, <ns>:run:<run>:order, <rq>:job:<id>, <rq>:results:<id>, the indexes of the run's status
--- Returns: 1 done, 2 done before, or the current record ("" where there is none) where the lease was lost
+-- Returns: 1 done, 2 done before, the current record where the lease was lost, or "" where the step is open no more
 -- Callers: store.open.settle
 local run_key, steps_key, open_key = unpack(KEYS)
 local ns, rq, run, worker, hash, expected, step, result, trace, job_status, failure, ttl, data = unpack(ARGV)
-if redis.call('HGET', open_key, hash) ~= expected and redis.call('HGET', steps_key, step) == result then return 2 end
+if redis.call('HEXISTS', open_key, hash) == 0 then
+  local kept = redis.call('HGET', steps_key, step)
+  if kept == result then return 2 end
+  if kept then redis.call('HINCRBY', ns .. ':counters', 'fenced', 1) end -- by whoever took the step over
+  return '' -- else given up by its handler, or with its run
+end
 -- include: fence
 local refused = refuse(open_key, ns, expected, nil, hash)
 if refused then return refused end

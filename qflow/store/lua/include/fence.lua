@@ -6,6 +6,7 @@ local function refuse(run_key, ns, expected, next, field)
   local record = redis.call('HGET', run_key, field or 'lane')
   if record == expected then return nil end
   if record == next then return 2 end
+  if field and not record then return '' end -- the step was given up
   local owner = '^%a|%d+|%d+|%d+|([^|]*)|'
   if string.match(record or '', owner) ~= string.match(expected, owner) then
     redis.call('HINCRBY', ns .. ':counters', 'fenced', 1)
