@@ -42,7 +42,7 @@ def standing(told: Timeline, around: Around) -> Standing | None:
 
 def _running(told: Timeline, around: Around) -> Standing:
     step = _at_hand(told)
-    doing = f"step {step.id}" if step else "the handler, between steps"
+    doing = f"step {step.id!r}" if step else "the handler, between steps"
     left = around.leases.get(told.worker)
     if told.worker and (left is None or left <= 0):
         return Standing(
@@ -94,20 +94,20 @@ def _wait_words(step: StepView | None) -> str:
         return "Waiting for the next try of the handler"
     match step.kind:
         case "sleep":
-            return f"Sleeping in {step.id}"
+            return f"Sleeping in {step.id!r}"
         case "event":
-            return f"Waiting in {step.id} for an event {step.wants}"
+            return f"Waiting in {step.id!r} for an event {step.wants}"
         case "signal":
-            return f"Waiting in {step.id} for the signal {step.wants}"
+            return f"Waiting in {step.id!r} for the signal {step.wants}"
         case "approval":
-            return f"Waiting in {step.id} for a decision: {step.wants}"
+            return f"Waiting in {step.id!r} for a decision: {step.wants}"
         case "run":
-            return f"Waiting in {step.id} for the run that it invoked"
+            return f"Waiting in {step.id!r} for the run that it invoked"
     if step.status == "queued":
-        return f"Step {step.id} is in the queue"
+        return f"Step {step.id!r} is in the queue"
     if step.status == "running":
-        return f"Step {step.id} is running"
-    return f"Step {step.id} failed {_times(len(step.attempts))} and waits to try again"
+        return f"Step {step.id!r} is running"
+    return f"Step {step.id!r} failed {_times(len(step.attempts))} and waits to try again"
 
 
 def _at_hand(told: Timeline) -> StepView | None:
@@ -120,4 +120,5 @@ def _times(count: int) -> str:
 
 
 def _length(ms: int) -> str:
-    return from_ms(ms if ms < 1_000 else ms // 1_000 * 1_000)
+    unit = 60_000 if ms >= 3_600_000 else 1_000 if ms >= 1_000 else 1
+    return from_ms(ms // unit * unit)

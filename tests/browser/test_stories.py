@@ -92,7 +92,7 @@ def test_a_running_run_is_live_and_keeps_what_the_reader_opened(world: World, pa
     run = world.run_of(world.send("nap"), "nap")
     world.until_status(run, "waiting")
     page.goto(f"/runs/{run}")
-    expect(page.locator(".standing")).to_contain_text("Waiting in hold for an event")
+    expect(page.locator(".standing")).to_contain_text("Waiting in 'hold' for an event")
     page.locator(".lane", has_text="before").click()
     world.send("go")
     expect(page.locator(".badge").first).to_have_text("completed")

@@ -29,7 +29,7 @@ def test_a_running_run_says_what_runs_where(scene: Scene) -> None:
     scene.claim().open("charge")
     told = said(scene, run)
     assert told is not None
-    assert told.text.startswith("Running step charge on w1 for ")
+    assert told.text.startswith("Running step 'charge' on w1 for ")
     silent = said(scene, run, Around(0, {"w1": -5_000}, LED))
     assert silent is not None
     assert (silent.level, "has gone silent" in silent.text) == ("warn", True)
@@ -40,12 +40,12 @@ def test_a_waiting_run_says_until_when(scene: Scene) -> None:
     scene.claim().open("charge").again(60_000)
     told = said(scene, run)
     assert told is not None
-    assert told.text.startswith("Step charge failed once and waits to try again; goes on in 5")
+    assert told.text.startswith("Step 'charge' failed once and waits to try again; goes on in 5")
     asleep = scene.start("pay")
     scene.claim().sleep("nap", 3_600_000)
     told = said(scene, asleep)
     assert told is not None
-    assert told.text.startswith("Sleeping in nap; goes on in 59m")
+    assert told.text.startswith("Sleeping in 'nap'; goes on in 59m")
 
 
 def test_what_is_overdue_needs_a_scheduler(scene: Scene) -> None:

@@ -30,7 +30,7 @@ def test_an_approval_is_decided_by_name(
         world.until_status(run, "waiting")
         page = client.get("/approvals").text
         assert "Refund &lt;b&gt;7&lt;/b&gt;?" in page
-        assert "Waiting in sign for a decision" in client.get(f"/runs/{run}").text
+        assert "Waiting in &#39;sign&#39; for a decision" in client.get(f"/runs/{run}").text
         action = page.split('formaction="')[1].split('"')[0]
         assert client.post(action.replace("approve", "maybe")).status_code == 404
         reply = client.post(action, data={"note": "fine"})

@@ -37,7 +37,7 @@ def test_runs_in_every_state_have_a_page(scene: Scene, client: TestClient) -> No
     scene.claim().open("charge").store_error().fail()
     runs[scene.start("pay")] = "waiting"
     scene.claim().open("charge").again(60_000)
-    runs[scene.start("pay")] = "sleeping in nap"
+    runs[scene.start("pay")] = "sleeping in &#39;nap&#39;"
     scene.claim().sleep("nap", 60_000)
     runs[scene.start("pay")] = "in the queue with one job"
     for run, words in runs.items():
