@@ -28,6 +28,7 @@ OTHERS = (10, 1_000, 100_000)
 EVENTS = 300
 ROUNDS = 5
 _PAGE = 500
+_KEEP = stream.Keep(500, 700)
 _NOTE = json.dumps({"t": "wait", "kind": "event"})
 
 
@@ -64,7 +65,7 @@ class Waiting:
         for entry in entries:
             made = stream.Start("order", ulid(1, os.urandom(10)), "1", "bench")
             event = (entry.id, '{"name":"order/created"}')
-            starts.append(stream.start(keys, entry.id, self._version, event, 500, [made]))
+            starts.append(stream.start(keys, entry.id, self._version, event, _KEEP, [made]))
         run_all(self._redis, starts)
         (claims,) = run_all(self._redis, [run.claim(keys, "w", count, 60)])
         forks = []
@@ -76,7 +77,8 @@ class Waiting:
                 "digests": [digest("order/paid", "data.id", number)],
             }  # fmt: skip
             lanes = (taken.lane, taken.lane.next("w", ""))
-            forks.append(fork(held, lanes, NOTHING, Suspension(0, False), [Opening("paid", spec)]))
+            openings = [Opening("paid", spec)]
+            forks.append(fork(held, lanes, NOTHING, Suspension(0, False), openings, _KEEP.ended_s))
         run_all(self._redis, forks)
         self._made += count
 
@@ -95,7 +97,9 @@ class Waiting:
         for event in events:
             self._delivery.give([event])
             text = (event.event_id, event.text)
-            run_all(self._redis, [stream.start(keys, event.entry.id, self._version, text, 500, [])])
+            run_all(
+                self._redis, [stream.start(keys, event.entry.id, self._version, text, _KEEP, [])]
+            )
         seconds = time.perf_counter() - begun
         (woken,) = run_all(self._redis, [run.claim(keys, "w", len(ids), 60)])
         assert len(woken) == len(ids), "an event woke no run"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qflow.app import App
+    from qflow.core.cancel import CancelOn, Timeouts
     from qflow.core.context import Run
     from qflow.core.cron import Cron
     from qflow.core.event import Event
@@ -35,6 +36,7 @@ __all__ = [
     "App",
     "Approval",
     "Backoff",
+    "CancelOn",
     "CodecError",
     "ConfigError",
     "Cron",
@@ -59,6 +61,7 @@ __all__ = [
     "StepError",
     "StepTimeout",
     "SyncStep",
+    "Timeouts",
 ]
 
 __version__ = "0.1.0"
@@ -68,6 +71,7 @@ _HOMES = {
     "App": "qflow.app",
     "Approval": "qflow.core.waits",
     "Backoff": "qflow.core.retry",
+    "CancelOn": "qflow.core.cancel",
     "CodecError": "qflow.errors",
     "ConfigError": "qflow.errors",
     "Cron": "qflow.core.cron",
@@ -92,6 +96,7 @@ _HOMES = {
     "StepError": "qflow.errors",
     "StepTimeout": "qflow.errors",
     "SyncStep": "qflow.core.step",
+    "Timeouts": "qflow.core.cancel",
 }
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar, Unpack, overload
 
 from qflow import config
 from qflow.core import codec
+from qflow.core.control import Control, control_spec
 from qflow.core.durations import Duration, to_ms
 from qflow.core.event import MAX_EVENT_BYTES, Event, check_sendable, encode_data
-from qflow.core.function import Function, check_handler, check_id
+from qflow.core.function import Function, check_handler, check_id, failure_handler
 from qflow.core.ids import ulid
 from qflow.core.memo import value_text
 from qflow.core.middleware import Hooks, Middleware, Place, check_middleware
@@ -72,17 +73,19 @@ class App:
         retries: int = DEFAULT_RETRIES,
         backoff: Backoff | None = None,
         timeout: Duration | None = None,
-        middleware: Sequence[Middleware] = (),
+        **control: Unpack[Control],
     ) -> Callable[[Callable[..., Any]], Function[Any]]:
         """Make a handler a durable function, started by `trigger`.
 
         `trigger` is an event name ("user/created", "user/*"), EventTrigger(…), Cron(…), or a list of
         at most ten. `retries` (0 to 20) and `backoff` hold for each step and, separately, for the
-        handler's own code; `timeout` bounds each attempt of a step. `middleware` comes after the App's own.
+        handler's own code; `timeout` bounds each attempt of a step. What else it takes, and what that
+        means, is listed in `Control`.
 
         Raises DefinitionError for anything that could not work.
         """
         where = f"function {check_id(id)!r} of app {self.name!r}"
+        controlled = control_spec(control, where)
         triggers = parse_triggers(trigger, where)
         if backoff is not None and not isinstance(backoff, Backoff):
             raise DefinitionError(f"{where}: backoff must be Backoff(…), not {backoff!r}")
@@ -92,7 +95,7 @@ class App:
             0 if timeout is None else to_ms(timeout, f"{where}: timeout"),
         )
 
-        hooked = self._middleware + check_middleware(middleware, where)
+        hooked = self._middleware + check_middleware(control.get("middleware", ()), where)
 
         def define(handler: Callable[..., Any]) -> Function[Any]:
             wants = check_handler(handler, where)
@@ -106,8 +109,12 @@ class App:
                 wants,
                 iscoroutinefunction(handler),
                 Hooks(hooked) if hooked else None,
+                control=controlled,
             )
-            self._add(function, where)
+            follower = control.get("on_failure")
+            handlers = [] if follower is None else [failure_handler(function, follower)]
+            for each in (function, *handlers):
+                self._add(each, where)
             return function
 
         return define
@@ -167,6 +174,20 @@ class App:
         import asyncio  # producers that never await need not pay its import
 
         return await asyncio.to_thread(self.signal, name, data)
+
+    def cancel(self, run: str) -> bool:
+        """Cancel an unfinished run, wherever it stands; return whether this call did.
+
+        False means that it had ended before, or that there is no such run. An executing step is
+        interrupted where it is async; `run.cancelled` becomes true in its worker.
+        """
+        from qflow.store import ending, script  # producers run no scripts
+
+        redis, keys = self._connection()
+        settings = config.load(self._flags)
+        what = ending.Cancel(run, os.urandom(8).hex(), f"by app {self.name}")
+        reply = script.run(redis, ending.cancel(keys, what, stream.Keep(*settings.kept_s)))
+        return bool(reply[0] == ending.CANCELLED)
 
     def _add(self, function: Function[Any], where: str) -> None:
         with self._lock:

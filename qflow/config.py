@@ -79,6 +79,11 @@ class Settings:
         if problems:
             raise ConfigError("; ".join(problems))
 
+    @property
+    def kept_s(self) -> tuple[int, int]:
+        """How long RQ's ended jobs and runs that ended without an error are kept, in seconds."""
+        return max(1, self.ms("rq_ttl") // 1000), self.ms("retention") // 1000
+
     def ms(self, name: str) -> int:
         """Return a duration setting in milliseconds."""
         from qflow.core.durations import to_ms  # commands that read no duration start without it

@@ -100,18 +100,21 @@ class StepError(QflowError):
     """A step that used all its attempts, raised where the handler awaits its result.
 
     `name` is the class name of the last error, `message` its text, `traceback` its formatted
-    traceback without qflow's own frames, `step_id` the step.
+    traceback without qflow's own frames, `step_id` the step, `attempt` the number of its last attempt.
     """
 
-    def __init__(self, name: str, message: str, traceback: str, step_id: str) -> None:
+    def __init__(
+        self, name: str, message: str, traceback: str, step_id: str, attempt: int = 0
+    ) -> None:
         super().__init__(f"step {step_id!r} failed: {name}: {message}")
+        self.attempt = attempt
         self.name = name
         self.message = message
         self.traceback = traceback
         self.step_id = step_id
 
-    def __reduce__(self) -> tuple[type[StepError], tuple[str, str, str, str]]:
-        return type(self), (self.name, self.message, self.traceback, self.step_id)
+    def __reduce__(self) -> tuple[type[StepError], tuple[str, str, str, str, int]]:
+        return type(self), (self.name, self.message, self.traceback, self.step_id, self.attempt)
 
 
 class StepTimeout(QflowError):

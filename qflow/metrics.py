@@ -115,7 +115,7 @@ class Histogram:
 
 
 # Zeros from the start: Prometheus sees no increase in a series whose first value is 1.
-_NONE_ENDED: Final = {"completed": 0, "failed": 0}
+_NONE_ENDED: Final = {"completed": 0, "failed": 0, "cancelled": 0}
 _NO_ATTEMPTS: Final = {"ok": 0, "retry": 0, "failed": 0}
 
 

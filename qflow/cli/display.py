@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+T = TypeVar("T")
+
+_WORTH_A_BAR: Final = 100
 
 STYLES: Final = {
     "completed": "green", "ok": "green", "failed": "red", "bad": "red", "died": "red",
@@ -118,6 +122,33 @@ def fact(name: str, value: Text | str) -> Text:
 
     line = Text(f"{name:<10}", no_wrap=True, overflow="ellipsis")
     return line.append_text(value) if isinstance(value, Text) else line.append(one_line(value))
+
+
+class Progress:
+    """A bar on standard error, where somebody watches and there is something to wait for."""
+
+    def __init__(self, total: int) -> None:
+        import click
+
+        hidden = total < _WORTH_A_BAR or not sys.stderr.isatty()
+        self._bar: Any = click.progressbar(length=total, file=sys.stderr, hidden=hidden)
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.render_finish()
+
+    def step(self, item: T) -> T:
+        """Count one thing as done; return it."""
+        self._bar.update(1)
+        return item
+
+
+def progress(total: int) -> Progress:
+    """Return the bar of a command that does `total` things."""
+    return Progress(total)
 
 
 def table(*columns: str, right: tuple[str, ...] = (), give_way: str = "") -> Table:

@@ -71,7 +71,8 @@ def _words(told: Entry) -> str:
     if kind == "died":
         return f"{_styled('died')}  worker {told['w']} died in {what}"
     if kind == "end":
-        return f"{_styled(str(told['status']))}"
+        why = display.one_line(str(told.get("why", "")), 120)
+        return f"{_styled(str(told['status']))}  {why}".rstrip()
     return display.one_line(str(told.get("why", kind)))
 
 

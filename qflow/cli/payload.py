@@ -29,7 +29,7 @@ def read_object(given: str, option: str) -> dict[str, Any]:
 
     Raises UsageError where it cannot be read, naming the position, or is no mapping.
     """
-    value, place = _read(given, option)
+    value, place = read_value(given, option)
     if not isinstance(value, dict):
         kind = {list: "a list", str: "text", type(None): "null", bool: "true or false"}
         found = kind.get(type(value), "a number")
@@ -41,11 +41,11 @@ def read_object(given: str, option: str) -> dict[str, Any]:
 
 def read_json(given: str) -> Any:
     """Return the value that `--data` stands for; UsageError where it cannot be read."""
-    return _read(given, "--data")[0]
+    return read_value(given, "--data")[0]
 
 
-def _read(given: str, option: str) -> tuple[Any, str]:
-    """Return the value, and how to name where it came from."""
+def read_value(given: str, option: str) -> tuple[Any, str]:
+    """Return any value that `option` stands for, and how to name the place that it came from."""
     text, place = _text(given, option)
     try:
         value = json.loads(text, parse_constant=_refuse)

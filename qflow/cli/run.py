@@ -17,8 +17,10 @@ from qflow.core.event import MAX_EVENT_BYTES, to_text
 from qflow.core.ids import ulid
 from qflow.read import functions, topology
 from qflow.read.nearest import unknown_function
+from qflow.read.snapshot import text
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+from qflow.store.stream import Keep
 
 INVOKED = "qflow/function.invoked"
 """The name of the event that a function started directly is given."""
@@ -37,33 +39,37 @@ def command(settings: Settings, function: str, data: str, detach: bool, as_json:
     the whole run is printed, at its end.
     """
     redis, keys = connect(settings)
-    run = start(redis, keys, function, read_data(data), settings.ms("rq_ttl") // 1000)
+    run = start(redis, keys, function, read_data(data), Keep(*settings.kept_s))
     if detach:
         display.print_json({"id": run}, indent=None) if as_json else click.echo(run)
         return 0
     return _follow(redis, keys, run, as_json)
 
 
-def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], ttl_s: int) -> str:
-    """Start a function with an event of these data, and return the run's id.
+def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], keep: Keep) -> str:
+    """Start a function with an event of these data, and return the id of the run that it has for it.
 
     Raises NotFound where no worker publishes the function.
     """
-    from qflow.store import invoke, script, stream
+    from qflow.engine.starting import starting
+    from qflow.store import invoke, script
 
     view = functions.function(redis, keys, function)
     if not view.spec:
         raise unknown_function(function, (), keys.ns)
     now_ms = time.time_ns() // 1_000_000
-    event_id, run = ulid(now_ms, os.urandom(10)), ulid(now_ms, os.urandom(10))
+    event_id = ulid(now_ms, os.urandom(10))
     what = f"the data for function {function!r}"
-    text = codec.encode(values, what)
-    codec.check_size(text, MAX_EVENT_BYTES, what)
-    event = event_id, to_text(event_id, INVOKED, now_ms, "", text)
-    made = stream.Start(function, run, view.spec["version"], view.spec["app"])
-    if script.run(redis, invoke.invoke(keys, made, event, ttl_s)) == invoke.UNPUBLISHED:
+    payload = codec.encode(values, what)
+    codec.check_size(payload, MAX_EVENT_BYTES, what)
+    event = event_id, to_text(event_id, INVOKED, now_ms, "", payload)
+    made = starting(view.spec, event[1], now_ms)
+    reply = script.run(redis, invoke.invoke(keys, made, event, keep))
+    if reply == invoke.UNPUBLISHED:
         raise unknown_function(function, (), keys.ns)
-    return run
+    if reply == invoke.STARTED_BEFORE:  # an event of the same idempotency value did
+        return text(redis.call("GET", keys.seen(function, event_id)))
+    return made.run
 
 
 def _follow(redis: Redis, keys: Keys, run: str, as_json: bool) -> int:
@@ -89,6 +95,6 @@ def _follow(redis: Redis, keys: Keys, run: str, as_json: bool) -> int:
     if told.error:
         click.echo(click.style(display.error_line(told.error), fg="red"), err=True)
         click.echo(f"see: qflow runs show {run}", err=True)
-    else:
+    elif status == "completed":
         click.echo(json.dumps(told.output, ensure_ascii=False))
     return 0 if status == "completed" else 1

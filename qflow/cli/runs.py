@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from qflow.cli import display
+from qflow.cli import again, cancel, display, nudge
 from qflow.cli.context import CONNECTION, as_json, connect, opener, with_settings
 from qflow.config import Settings
 from qflow.core.status import ENDED, RUN_STATUSES
@@ -16,7 +16,13 @@ from qflow.store.redis import Redis
 
 @click.group()
 def command() -> None:
-    """List, show and follow runs."""
+    """List, show, follow and control runs."""
+
+
+for control in (
+    cancel.command, again.rerun, again.replay, nudge.skip_sleep, nudge.retry_now, nudge.discard,
+):  # fmt: skip
+    command.add_command(control)
 
 
 @command.command("list")

@@ -49,6 +49,10 @@ def _facts(told: Timeline) -> Iterator[Text]:
     if told.parent:
         yield display.fact("invoked by", f"run {told.parent}")
     yield display.fact("created", display.moment(row.created))
+    if told.origin:
+        yield display.fact("made from", told.origin)
+    if told.again:
+        yield display.fact("again as", told.again)
     if row.started is not None:
         yield display.fact("started", f"{display.moment(row.started)} {_queue(told)}")
     if row.ended is not None:
@@ -62,6 +66,8 @@ def _standing(told: Timeline) -> Text:
         text.append(f"  by {told.worker}", "dim")
     if told.due is not None and told.row.status == "waiting":
         text.append(f"  until {display.moment(told.due)}", "dim")
+    if told.reason:
+        text.append(f"  {display.one_line(told.reason, 200)}", "dim")
     return text
 
 

@@ -81,25 +81,27 @@ def attempt(
             target.attempt + 1,
             target.deaths,
             decision.delay_ms,
-            described(answer.error, hooks, run, step),
+            described(answer.error, hooks, Place("error", run, step), failures - 1),
             answer.started_ms,
             answer.ended_ms,
         )
     return (yield from _give_up(target, answer, memo, hooks, run))
 
 
-def described(error: BaseException, hooks: Hooks | None, run: str, step: str) -> str:
-    """Return the JSON text of an error as a run keeps it, encoded by middleware."""
+def described(error: BaseException, hooks: Hooks | None, place: Place, attempt: int) -> str:
+    """Return the JSON text of an error as a run keeps it, encoded by middleware; `attempt` is which
+    try it ended, unless it is a step's."""
     if isinstance(error, StepError):
         described: dict[str, object] = {
             "name": error.name,
             "message": error.message,
             "traceback": error.traceback,
             "step": error.step_id,
+            "attempt": error.attempt,
         }
     else:
-        described = codec.encode_error(error)
-    return json.dumps(_encoded(described, error, hooks, Place("error", run, step)))
+        described = {**codec.encode_error(error), "attempt": attempt}
+    return json.dumps(_encoded(described, error, hooks, place))
 
 
 def _encoded(
@@ -120,10 +122,12 @@ def decision_on(seed: str, error: BaseException, failures: int, policy: Policy, 
 
 def _give_up(target: Target, raised: Raised, memo: Memo, hooks: Hooks | None, run: str) -> Effects:
     error = codec.encode_error(raised.error)
-    text = error_text(_encoded(error, raised.error, hooks, Place("error", run, target.step)))
+    attempt = target.attempt - target.deaths  # the same, however many workers died meanwhile
+    kept = _encoded(error, raised.error, hooks, Place("error", run, target.step))
+    text = error_text({**kept, "attempt": attempt})
     memo.add(target.step, text)
     yield Store(Done(target.step, text, target.attempt, raised.started_ms, raised.ended_ms, False))
     failure = StepError(
-        str(error["name"]), str(error["message"]), str(error["traceback"]), target.step
+        str(error["name"]), str(error["message"]), str(error["traceback"]), target.step, attempt
     )
     raise failure from raised.error

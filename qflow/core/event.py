@@ -23,6 +23,11 @@ else:
 MAX_EVENT_BYTES: Final = 512 * 1024
 MAX_NAME: Final = 255
 RESERVED: Final = "qflow/"
+FAILED: Final = "qflow/function.failed"
+FINISHED: Final = "qflow/function.finished"
+CANCELLED: Final = "qflow/function.cancelled"
+SYSTEM: Final = (FAILED, FINISHED, CANCELLED)
+"""Events that qflow sends of runs that ended: functions may be triggered by them."""
 _INSTANCE: Final = re.compile(
     rf'"{re.escape(codec.TAG)}":"({"|".join(sorted(codec.CLASS_KINDS))})"'
 )

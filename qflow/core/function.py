@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from qflow.core.cron import Cron
-from qflow.core.event import Event
+from qflow.core.event import FAILED, Event
 from qflow.core.middleware import Hooks
 from qflow.core.retry import Policy
 from qflow.core.trigger import EventTrigger, Trigger
@@ -34,6 +34,8 @@ class Function(Generic[R]):
     wants: frozenset[str] = field(repr=False)
     is_async: bool = field(repr=False)
     hooks: Hooks | None = field(default=None, repr=False, compare=False)
+    failure_of: str = field(default="", repr=False)
+    control: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the handler as the plain Python function it is: no run, no durability."""
@@ -98,6 +100,33 @@ def event_model(handler: Callable[..., Any]) -> Any:
     return None if plain or isinstance(model, TypeVar) else model
 
 
+def failure_handler(function: Function[Any], handler: object) -> Function[Any]:
+    """Return `on_failure=` as the function that it is: started once for each failed run of `function`.
+
+    Raises DefinitionError for what cannot be one.
+    """
+    where = f"on_failure of function {function.id!r}"
+    if isinstance(handler, Function):
+        raise DefinitionError(
+            f"{where} takes a plain handler, not the function {handler.id!r}; to start that one, give "
+            f"it the trigger {FAILED!r}"
+        )
+    wants = check_handler(handler, where)
+    assert callable(handler)
+    return Function(
+        check_id(f"{function.id}-failure"),
+        f"{function.name} (failure)",
+        function.app,
+        (EventTrigger(FAILED),),
+        function.policy,
+        handler,
+        wants,
+        inspect.iscoroutinefunction(handler),
+        function.hooks,
+        function.id,
+    )
+
+
 def describe(function: Function[Any]) -> dict[str, Any]:
     """Return the specification that a worker publishes: JSON values only.
 
@@ -126,7 +155,10 @@ def describe(function: Function[Any]) -> dict[str, Any]:
         },
         "async": function.is_async,
         "source": source,
+        **function.control,
     }
+    if function.failure_of:
+        spec["of"] = function.failure_of
     from hashlib import sha256  # loads OpenSSL: only workers publish
 
     spec["version"] = sha256(repr(sorted(spec.items())).encode()).hexdigest()[:12]

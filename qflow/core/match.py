@@ -43,18 +43,22 @@ class Triggers:
             for trigger in spec["triggers"]:
                 if "event" in trigger:
                     candidate = _Candidate(function, _condition(trigger.get("when")))
-                    self._by_name.setdefault(trigger["event"], []).append(candidate)
+                    name = _name(trigger["event"], spec.get("of", ""))
+                    self._by_name.setdefault(name, []).append(candidate)
 
-    def matching(self, name: str, event: Callable[[], Mapping[str, Any]], now_ms: int) -> Matched:
+    def matching(
+        self, name: str, event: Callable[[], Mapping[str, Any]], now_ms: int, *, of: str = ""
+    ) -> Matched:
         """Return what an event of that name starts: each function once.
 
-        `event` reads it; only where a condition asks for it is that done, and then once.
+        `event` reads it; only where a condition asks for it is that done, and then once. An event of
+        qflow's own is `of` a function, and starts what handles that one's failures.
         """
         found: dict[str, None] = {}
         failed: dict[str, str] = {}
         unmet = 0
         bindings: dict[str, Any] = {}
-        for pattern in names_matching(name):
+        for pattern in (*names_matching(name), _name(name, of)) if of else names_matching(name):
             for function, holds in self._by_name.get(pattern, ()):
                 if function in found:
                     continue
@@ -70,6 +74,11 @@ class Triggers:
                 else:
                     unmet += 1
         return Matched(tuple(found), failed, unmet)
+
+
+def _name(event: str, of: str) -> str:
+    """Return the name by which a trigger is found; names of events hold no line breaks."""
+    return f"{event}\n{of}" if of else event
 
 
 def condition(when: str) -> Expression:

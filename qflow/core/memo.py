@@ -25,7 +25,7 @@ def value_text(encoded: str) -> str:
 
 
 def error_text(error: Mapping[str, object]) -> str:
-    """Return what the steps hash keeps for an error (name, message, traceback)."""
+    """Return what the steps hash keeps for an error (name, message, traceback, attempt)."""
     return f'{{"error":{json.dumps(error)}}}'
 
 
@@ -82,7 +82,9 @@ class Memo:
         if text.startswith(_OK):
             return codec.decode(text[len(_OK) : -1])
         error = json.loads(text)["error"]
-        raise StepError(error["name"], error["message"], error["traceback"], step)
+        raise StepError(
+            error["name"], error["message"], error["traceback"], step, error.get("attempt", 0)
+        )
 
     def check_room(self, step: str, open_steps: int = 0) -> None:
         """Raise LimitError where `step` would be one step too many, beside those that are open."""

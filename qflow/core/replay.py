@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from qflow.core import codec
 from qflow.core.attempt import Target, attempt, decision_on, described
+from qflow.core.edit import Edit, edited
 from qflow.core.ids import StepIds, step_hash
 from qflow.core.memo import MAX_RESULT_BYTES, Memo, value_text
 from qflow.core.middleware import Hooks, Place
@@ -59,6 +60,7 @@ class Frame:
     """
 
     __slots__ = (
+        "_ahead",
         "_attempt",
         "_hooks",
         "_ids",
@@ -66,9 +68,11 @@ class Frame:
         "_live",
         "_memo",
         "_outstanding",
+        "_overtaken",
         "_policy",
         "_target",
         "alone",
+        "edit",
         "now_ms",
         "origin",
         "run_id",
@@ -92,6 +96,9 @@ class Frame:
         self._live = not (target.step or self._known)
         self._policy = policy
         self._attempt = attempt
+        self.edit: Edit | None = None
+        self._overtaken = False
+        self._ahead: set[str] = set()
         self._ids = StepIds()
         self._hooks = hooks
         self.now_ms = now_ms
@@ -104,12 +111,19 @@ class Frame:
         """Whether the handler is still among steps that finished in an earlier entry."""
         return not self._live
 
+    @property
+    def behind(self) -> bool:
+        """Whether the handler has yet to come to where an earlier entry was."""
+        return not self._live or bool(self._ahead)
+
     def open(self) -> None:
         """Decode the finished steps; raise SealedError where that cannot be done here."""
         self._memo.open(self.origin.opened)
 
-    def expect(self, count: int) -> None:
-        """Take into account that `count` steps are finished that the memo is not told of yet."""
+    def expect(self, count: int, open_steps: frozenset[str] = frozenset()) -> None:
+        """Take into account that `count` steps are finished that the memo is not told of yet, and
+        that earlier entries asked for `open_steps`."""
+        self._ahead.update(open_steps)
         self._known += count
         self._live = self._live and not count
 
@@ -126,6 +140,8 @@ class Frame:
         if step in self._memo:
             self._pass_by()
             return revived(self._memo.recall(step), call.fn)
+        if self.edit is not None and self.edit.step == step:
+            call = edited(call, self.edit)
         if self.alone:
             self._memo.check_room(step, self._outstanding)
         else:
@@ -146,6 +162,7 @@ class Frame:
         if step in self._memo:
             self._pass_by()
             return None
+        over = self._target is not None and self._target.step == step
         answer = yield from self._plan(
             Plan("sleep", step, None, sleep_spec(step, delay_ms, due_ms))
         )
@@ -153,8 +170,10 @@ class Frame:
             self._hear(step, answer)
             return self._memo.recall(step)
         _, fresh = self._take_target(step)
-        if fresh:
+        if not over:
             yield Sleep(step, delay_ms, due_ms)
+        elif fresh:
+            yield Open(step, 0, 0, 0)
         now = self.now_ms()
         self._memo.add(step, text := value_text("null"))
         yield Store(Done(step, text, 0, now, now, True))
@@ -210,6 +229,7 @@ class Frame:
     def _plan(self, plan: Plan) -> Effects:
         self._memo.check_room(plan.step, self._outstanding)
         self._outstanding += 1
+        self._ahead.discard(plan.step)
         try:
             return (yield plan)
         finally:
@@ -237,7 +257,7 @@ class Frame:
                 answer = Raised(problem, answer.started_ms, answer.ended_ms)
         assert isinstance(answer, Raised)
         error = answer.error
-        text = described(error, self._hooks, self.run_id, "")
+        text = described(error, self._hooks, Place("error", self.run_id), self._attempt)
         now = self.now_ms()
         decision = decision_on(f"{self.run_id}/", error, self._attempt + 1, self._policy, now)
         if isinstance(decision, GiveUp) or isinstance(error, DefinitionError):
@@ -272,7 +292,8 @@ class Frame:
             self._live = True
 
     def _take_target(self, step: str) -> tuple[Target, bool]:
-        """Return this step's target, and whether its job has yet to be opened.
+        """Return this step's target, and whether its job has yet to be opened: it is new, or another
+        step came before it that new code has there.
 
         A worker that died while entering may have died in the first step, before its job was
         opened; so the first new step inherits the deaths of the entry.
@@ -280,10 +301,11 @@ class Frame:
         self._live = True
         target = self._target
         if target is None or target.step not in ("", step):
+            self._overtaken = target is not None
             return Target(step, 0, 0), True  # what the job is for may come later: new code, a group
         self._target = None
         if target.step:
-            return target, False
+            return target, self._overtaken
         return Target(step, target.deaths, target.deaths), True
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from qflow.core.cron import Cron
-from qflow.core.event import MAX_NAME, RESERVED
+from qflow.core.event import MAX_NAME, RESERVED, SYSTEM
 from qflow.errors import DefinitionError
 
 MAX_TRIGGERS: Final = 10
@@ -43,9 +43,9 @@ class EventTrigger:
             raise DefinitionError(
                 f"trigger {name!r} can never match: remove blanks at its ends and unprintable characters"
             )
-        if name.startswith(RESERVED):
+        if name.startswith(RESERVED) and name not in SYSTEM:
             raise DefinitionError(
-                f"trigger {name!r} can never match: no event of that name is sent in this version"
+                f"trigger {name!r} can never match: of qflow's own events only {', '.join(SYSTEM)} are sent"
             )
 
     def __str__(self) -> str:

@@ -23,7 +23,8 @@ INVOKED: Final = "qflow/function.invoked"
 """The name of the event that a function started directly is given."""
 
 CONDITION: Final = ("event", "async")
-"""The variables of a wait's condition: the run's own event, and the later one."""
+"""The variables of the condition of a wait, or of a rule that cancels: the run's own event, and the later
+one."""
 
 _PATH: Final = re.compile(r"(data(\.[A-Za-z_][A-Za-z0-9_]*)+|id|name|v)")
 _MISSING: Final = object()

@@ -14,18 +14,20 @@ from qflow import crashpoints
 from qflow.core import codec
 from qflow.core.attempt import MAX_DEATHS, Target
 from qflow.core.context import Run
-from qflow.core.event import Event, from_text
+from qflow.core.edit import Edit
+from qflow.core.event import SYSTEM, Event, from_text
 from qflow.core.function import Function, event_model
 from qflow.core.memo import Memo
-from qflow.core.middleware import Around, Place, opened
+from qflow.core.middleware import Around, Hooks, Place, opened, opened_error
 from qflow.core.origin import Origin
 from qflow.core.outcome import Answer, Effect, Fail, Raised, Returned
-from qflow.core.replay import Frame
+from qflow.core.patches import FIELD, Patches
+from qflow.core.replay import Frame, inside_step
 from qflow.core.step import Options, Step, SyncStep
 from qflow.engine.drive import Known, Line
 from qflow.engine.execute import Engine, surround
 from qflow.engine.group import AsyncLine
-from qflow.errors import EventError, QflowError, SealedError, Suspend, WorkerDied
+from qflow.errors import EventError, QflowError, SealedError, Suspend, UsageError, WorkerDied
 from qflow.store import open as stored
 from qflow.store.keys import Keys
 from qflow.store.run import Claimed, Lane
@@ -46,6 +48,22 @@ class Entry:
     logger: Any
     known: Known
     ready: list[tuple[str, str]]
+    patches: Patches
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled meanwhile."""
+        return self.known.notes.cancelled
+
+    def patched(self, patch: str) -> bool:
+        """Whether the run takes the new path at a change of its code."""
+        step = inside_step.get()
+        if step:
+            raise UsageError(
+                f"run.patched({patch!r}) was called in step {step!r}: call it in the handler, and give "
+                "the two paths steps of their own"
+            )
+        return self.patches.take(patch, replaying=self.frame.behind)
 
     @property
     def attempt(self) -> int:
@@ -55,7 +73,7 @@ class Entry:
     @property
     def run(self) -> Run:
         """The run as its handler and middleware see it."""
-        return Run(self.run_id, self.function.id, self.attempt, self.logger)
+        return Run(self.run_id, self.function.id, self.attempt, self.logger, self)
 
 
 def prepare(
@@ -86,13 +104,15 @@ def prepare(
         hooks=function.hooks,
     )
     frame.origin = Origin(claimed.run, function.hooks, fields)
-    frame.expect(len(ready))
+    frame.edit = _edit(fields.get("edit"))
+    frame.expect(len(ready), open_steps)
     logger = logger_for(claimed.run, function.id, attempt, lambda: frame.replaying)
     told = int(fields.get("settled", "0")) - len(ready)
     known = Known(fields, open_steps, told, engine.lookback(keys))
-    return Entry(
-        function, claimed.run, frame, logger, known, [(step, steps[step]) for step in ready]
-    )
+    noted = (name.removeprefix(FIELD) for name in fields if name.startswith(FIELD))
+    patches = Patches(noted, known.notes.marks.append)
+    results = [(step, steps[step]) for step in ready]
+    return Entry(function, claimed.run, frame, logger, known, results, patches)
 
 
 def run_sync(engine: Engine, entry: Entry, line: Line) -> Effect | None:
@@ -176,6 +196,10 @@ def doomed(claimed: Claimed) -> Fail | None:
     return Fail(json.dumps(codec.encode_error(error)))
 
 
+def _edit(text: str | None) -> Edit | None:
+    return Edit(**json.loads(text)) if text else None
+
+
 def _around(entry: Entry, line: Line | AsyncLine) -> AbstractContextManager[None]:
     """Return what surrounds the entry; tell `line` what surrounds its steps."""
     hooks = entry.function.hooks
@@ -205,8 +229,27 @@ def _arguments(entry: Entry, step: Step | SyncStep) -> dict[str, Any]:
     return arguments
 
 
+def _opened_end(hooks: Hooks, text: str) -> str:
+    """Return an event of qflow's own with what it tells of a run opened: that was sealed by itself."""
+    event = json.loads(text)
+    if event["name"] not in SYSTEM:
+        return text
+    data = event["data"]
+    own, run = data["event"], data["run_id"]
+    own["data"] = json.loads(
+        opened(hooks, json.dumps(own["data"]), Place("event", own["id"], own["name"]))
+    )
+    if "error" in data:
+        data["error"] = opened_error(hooks, data["error"], Place("error", run))
+    if "output" in data:
+        data["output"] = json.loads(opened(hooks, json.dumps(data["output"]), Place("output", run)))
+    return json.dumps(event)
+
+
 def _event(function: Function[Any], text: str) -> Event[Any]:
     hooks = function.hooks
+    if hooks is not None and codec.TAG in text:
+        text = _opened_end(hooks, text)
     event = from_text(text, lambda data, id_, name: opened(hooks, data, Place("event", id_, name)))
     model = _model(function.handler)
     if model is None:

@@ -92,7 +92,7 @@ def apply(
         case Fail(error):
             after = lane.next("e", lane.step)
             note = '{"t":"end","status":"failed"}'
-            end = End("failed", error, keep.failed_s, exc_info(error), note)
+            end = End("failed", error, keep.failed_s, exc_info(error), note, _how(error))
             call = finish(held, lane, written(done), end)
         case _:
             raise AssertionError(f"no script carries out {effect!r}")
@@ -118,6 +118,21 @@ def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
     after = lane.next("d", lane.step, lane.attempt, lane.deaths)
     wait = Wait(delay_ms, 0, held.attempt, "", json.dumps({"t": "postponed", "why": note}))
     return Applied([delay(held, lane, after, NOTHING, wait)], after, True)
+
+
+def _how(error: str) -> str:
+    """Return what the event of a failed run tells of the failure."""
+    described: dict[str, Any] = json.loads(error)
+    facts = {
+        "error": {
+            part: described[part]
+            for part in ("name", "message", "traceback", "sealed")
+            if part in described
+        },
+        "step": described.get("step", ""),
+        "attempt": described.get("attempt", 0),
+    }
+    return json.dumps(facts)[1:-1]
 
 
 def exc_info(error: str) -> str:

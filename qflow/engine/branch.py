@@ -6,6 +6,7 @@ of it, and nothing learned from one, is at hand; it is led to where it asks for 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from qflow.core.middleware import Hooks
 from qflow.core.outcome import Again, Answer, Done, Effect, Effects, Execute, StepCall, Store
 from qflow.engine.apply import exc_info, retry_note, written
 from qflow.engine.execute import (
+    Awaited,
     Engine,
     Surround,
     aexecute,
@@ -31,7 +33,7 @@ from qflow.engine.execute import (
 from qflow.engine.session import Terms, first_line, tell_attempt, tell_step
 from qflow.errors import Fenced, RedisError, Suspend
 from qflow.store.open import release, reopen, settle
-from qflow.store.run import Claimed, Held
+from qflow.store.run import CANCELLED, Claimed, Held
 from qflow.store.script import Call
 from qflow.telemetry import emit
 
@@ -48,6 +50,9 @@ class Branch:
         self._following = False
         self.closed = False
         self.fenced = False
+        self.cancelled = False
+        self.awaited = Awaited()
+        self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
         self.failed_job: tuple[int, str] | None = None
         self.followed: Any = None
 
@@ -56,8 +61,25 @@ class Branch:
         """The id of its job."""
         return self.held.job(self.lane)
 
+    def begin(self) -> None:
+        """Take note that the running task executes it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task.get_loop(), task
+
+    def interrupt(self) -> None:
+        """Stop it, from another thread, as far as Python can: its run was cancelled."""
+        if not self.cancelled and not self.closed:
+            self.cancelled = True
+            self.awaited.cancel()
+            if self._task is not None:
+                loop, task = self._task
+                loop.call_soon_threadsafe(task.cancel)
+
     def plan(self, effect: Effect) -> list[Call]:
         """Return the calls that keep what became of the step."""
+        if self.cancelled:
+            raise Fenced
         crashpoints.reach("commit.before")
         held, lane = self.held, self.lane
         if isinstance(effect, Store):
@@ -89,6 +111,9 @@ class Branch:
             raise self.lose(f"Redis refused its commit: {replies[0]}")
         if self._following:
             self.followed = replies[-1]
+        if replies[0] == CANCELLED:
+            self.fenced = self.cancelled = True
+            raise Fenced
         if replies[0] == b"":
             raise Suspend  # given up by its handler, or settled by whoever took it over
         if isinstance(replies[0], bytes):
@@ -130,20 +155,22 @@ class BranchLine:
 
     def run(self, call: StepCall) -> None:
         """Execute the step on this thread, and keep what became of it."""
+        session = self._session
         effects, answer = self._effects(call), None
         while True:
             effect = _next(effects, answer)
             if not isinstance(effect, Execute):
-                self.write(self._session.plan(effect))
+                self.write(session.plan(effect))
                 return
             around = self._around
             if around is None:
-                answer = execute(self._engine, effect)
+                answer = execute(self._engine, effect, session.awaited)
             else:
-                answer = execute_within(around(effect), self._engine, effect)
+                answer = execute_within(around(effect), self._engine, effect, session.awaited)
 
     async def arun(self, call: StepCall) -> None:
         """Execute the step on the event loop, and keep what became of it."""
+        self._session.begin()
         effects, answer = self._effects(call), None
         while True:
             effect = _next(effects, answer)

@@ -14,10 +14,10 @@ from typing import Any
 from qflow import crashpoints
 from qflow.core.outcome import Answer, Effect, Effects, Execute, Plan, StepCall, Store
 from qflow.core.replay import Frame, inside_step
-from qflow.engine.execute import Engine, Surround, execute, execute_within
+from qflow.engine.execute import Awaited, Engine, Surround, execute, execute_within
 from qflow.engine.lookback import Lookback
 from qflow.engine.opening import INLINE, examine, opening, prepare
-from qflow.engine.session import Session
+from qflow.engine.session import Notes, Session
 from qflow.engine.strands import Crew
 from qflow.errors import RedisError, StepError, Suspend, UsageError
 from qflow.store.open import Suspension
@@ -38,6 +38,7 @@ class Known:
         self.open_steps = open_steps
         self.settled = settled
         self.lookback = lookback
+        self.notes = Notes()
 
     @property
     def suspended(self) -> int:
@@ -63,10 +64,15 @@ class Line:
         self._crew: Crew | None = None
         self._frame: Frame | None = None
         self.calls: dict[str, StepCall] = {}
+        self.notes = Notes()
+        self._awaited = Awaited()
 
     def begin(self, frame: Frame, known: Known) -> None:
         """Take the frame of the handler that is entered now."""
         self._frame, self._known = frame, known
+        self.notes = known.notes
+        if self.session is not None:
+            self.session.notes = known.notes
 
     def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
@@ -160,6 +166,14 @@ class Line:
             crashpoints.reach("commit.after")
             session.settle(replies)
 
+    def interrupt(self) -> None:
+        """Tell the handler, from another thread, that its run was cancelled: an async step is
+        cancelled, and a sync one's handler goes no further than to its next step."""
+        session = self.session
+        if session is not None and (session.cancelled or not session.closed):
+            session.cancel()
+            self._awaited.cancel()
+
     def _carry_out(self, effects: Effects) -> Any:
         """Carry out a step that is granted the main lane."""
         answer: Answer = None
@@ -170,9 +184,9 @@ class Line:
                 if isinstance(effect, Execute):
                     around = self.around
                     if around is None:
-                        answer = execute(self._engine, effect)
+                        answer = execute(self._engine, effect, self._awaited)
                     else:
-                        answer = execute_within(around(effect), self._engine, effect)
+                        answer = execute_within(around(effect), self._engine, effect, self._awaited)
                 elif isinstance(effect, Store) and self._crew is None and self.session is not None:
                     self.session.keep(effect.done)
                 elif isinstance(effect, Plan):

@@ -62,6 +62,27 @@ class Engine:
         return self.committer.redis
 
 
+class Awaited:
+    """The coroutine that a thread waits for; whoever hears that its run was cancelled stops it."""
+
+    def __init__(self) -> None:
+        self._future: concurrent.futures.Future[Any] | None = None
+
+    def result(self, future: concurrent.futures.Future[T]) -> T:
+        """Wait for what `future` gives."""
+        self._future = future
+        try:
+            return future.result()
+        finally:
+            self._future = None
+
+    def cancel(self) -> None:
+        """Stop it, from another thread."""
+        future = self._future
+        if future is not None:
+            future.cancel()
+
+
 Surround = Callable[[Execute], Around]
 """What middleware puts around an execution of a step."""
 
@@ -74,12 +95,12 @@ def surround(hooks: Hooks | None, run: Run) -> Surround | None:
     return lambda effect: Around(steps, StepContext(run, effect.step, effect.attempt))
 
 
-def execute_within(around: Around, engine: Engine, effect: Execute) -> Answer:
+def execute_within(around: Around, engine: Engine, effect: Execute, awaited: Awaited) -> Answer:
     """Do as `execute`, surrounded by middleware."""
     answer: Answer = None
     try:
         with around:
-            answer = execute(engine, effect)
+            answer = execute(engine, effect, awaited)
             if isinstance(answer, Raised):
                 raise answer.error
     except Suspend:
@@ -114,14 +135,14 @@ def _raised(error: BaseException, answer: Answer, engine: Engine) -> Raised:
     return Raised(error, started, now_ms)
 
 
-def execute(engine: Engine, effect: Execute) -> Answer:
+def execute(engine: Engine, effect: Execute, awaited: Awaited) -> Answer:
     """Execute a step's function on this thread; return what came of it."""
     call = effect.call
     started = engine.clock.now_ms()
     crashpoints.reach("step.before")
     try:
         if _is_async(call.fn):
-            value = _run_on_loop(engine, effect)
+            value = _await_on_loop(engine, effect, call.fn(*call.args, **call.kwargs), awaited)
         elif call.timeout_ms:
             value = _run_bounded(engine, effect)
         else:
@@ -133,7 +154,7 @@ def execute(engine: Engine, effect: Execute) -> Answer:
             if type(value) not in _PLAIN and isawaitable(
                 value
             ):  # a lambda or partial around an async function
-                value = _await_on_loop(engine, effect, value)
+                value = _await_on_loop(engine, effect, value, awaited)
     except Suspend:
         raise
     except BaseException as error:  # noqa: BLE001  # SystemExit in a step fails the step, not the worker
@@ -150,17 +171,12 @@ def _is_async(fn: Callable[..., Any]) -> bool:
         return iscoroutinefunction(fn)
 
 
-def _run_on_loop(engine: Engine, effect: Execute) -> Any:
-    call = effect.call
-    return _await_on_loop(engine, effect, call.fn(*call.args, **call.kwargs))
-
-
-def _await_on_loop(engine: Engine, effect: Execute, awaitable: Any) -> Any:
+def _await_on_loop(engine: Engine, effect: Execute, awaitable: Any, awaited: Awaited) -> Any:
     async def bounded() -> Any:
         inside_step.set(effect.step)
         return await _within(effect, awaitable)
 
-    return asyncio.run_coroutine_threadsafe(bounded(), engine.loops.loop()).result()
+    return awaited.result(asyncio.run_coroutine_threadsafe(bounded(), engine.loops.loop()))
 
 
 def _run_bounded(engine: Engine, effect: Execute) -> Any:

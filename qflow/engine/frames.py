@@ -18,7 +18,7 @@ from qflow.engine.advance import Entry, LoggerFor, prepare, run_sync
 from qflow.engine.drive import Line
 from qflow.engine.execute import Engine
 from qflow.engine.group import AsyncLine
-from qflow.engine.session import Session
+from qflow.engine.session import Notes, Session
 from qflow.store.keys import Keys
 from qflow.store.run import Claimed
 
@@ -27,6 +27,8 @@ _KEPT_CALLS: Final = 20_000
 _PATIENCE_S: Final = 5.0
 _LOOK_S: Final = 0.01
 _LOCKS: Final = 16
+_LOOKED_AT: Final = 32
+_NO_CALLS: Final[tuple[dict[str, StepCall], Notes]] = {}, Notes()
 
 
 Drive = Callable[[Entry, AsyncLine], Coroutine[Any, Any, None]]
@@ -48,8 +50,9 @@ class Frames:
         self._suspended = suspended
         self._logger_for = logger_for
         self._lines: OrderedDict[str, AsyncLine] = OrderedDict()
-        self._calls: OrderedDict[str, dict[str, StepCall]] = OrderedDict()
+        self._calls: OrderedDict[str, tuple[dict[str, StepCall], Notes]] = OrderedDict()
         self._kept_calls = 0
+        self._looked = 0
         self._mutex = threading.Lock()
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._learning: dict[str, asyncio.Lock] = {}
@@ -67,14 +70,15 @@ class Frames:
 
     # -- sync handlers: calls
 
-    def keep_calls(self, run: str, calls: dict[str, StepCall]) -> None:
+    def keep_calls(self, run: str, line: Line) -> None:
         """Keep what steps of a run are to execute, in place of what was known of it."""
         with self._mutex:
-            self._kept_calls += len(calls) - len(self._calls.pop(run, ()))
-            self._calls[run] = calls
+            before = self._calls.pop(run, None)
+            self._kept_calls += len(line.calls) - (len(before[0]) if before else 0)
+            self._calls[run] = line.calls, line.notes
             while self._kept_calls > _KEPT_CALLS and len(self._calls) > 1:
                 _, oldest = self._calls.popitem(last=False)
-                self._kept_calls -= len(oldest)
+                self._kept_calls -= len(oldest[0])
 
     def call(self, function: Function[Any], claimed: Claimed, keys: Keys) -> StepCall | None:
         """Return what an open step of a sync handler is to execute, None where it asks for no such step.
@@ -83,11 +87,12 @@ class Frames:
         """
         step = claimed.lane.step
         with self._locks[hash(claimed.run) % _LOCKS]:
-            known = self._calls.get(claimed.run, {})
+            known, _ = self._calls.get(claimed.run, _NO_CALLS)
             if step not in known:
                 line = Line(self._engine, None)
                 run_sync(self._engine, self.entry(function, claimed, keys), line)
-                self.keep_calls(claimed.run, known := line.calls)
+                self.keep_calls(claimed.run, line)
+                known = line.calls
             return known.get(step)
 
     # -- async handlers: frames
@@ -112,6 +117,22 @@ class Frames:
             return line
         line.drop()
         return None
+
+    def some(self) -> list[str]:
+        """Return the runs of some suspended frames, of others each time: whether they were cancelled,
+        nobody but Redis knows."""
+        runs = list(self._lines)
+        at = self._looked = self._looked % len(runs) if runs else 0
+        self._looked += _LOOKED_AT
+        return runs[at : at + _LOOKED_AT]
+
+    def interrupt(self, run: str) -> None:
+        """Tell, from another thread, what is kept of a run that it was cancelled."""
+        kept, line = self._calls.get(run), self._lines.get(run)
+        if kept is not None:
+            kept[1].cancelled = True
+        if line is not None:
+            line.interrupt()
 
     async def acall(
         self, function: Function[Any], claimed: Claimed, keys: Keys, held: AsyncLine | None

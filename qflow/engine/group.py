@@ -37,6 +37,7 @@ class AsyncLine:
             engine, session, frame, known, lambda session: suspended(self, session), self.drop
         )
         self.main: asyncio.Task[Any] | None = None
+        self._loop = asyncio.get_running_loop()
         self.around: Surround | None = None
 
     @property
@@ -130,6 +131,18 @@ class AsyncLine:
         """Return what a step that the handler awaits is to execute, None where it asks for no such step."""
         request = self.planner.pending.get(step)
         return request.plan.call if request is not None else None
+
+    def interrupt(self) -> None:
+        """Cancel its handler, from another thread: its run was cancelled."""
+        self._loop.call_soon_threadsafe(self._interrupt)
+
+    def _interrupt(self) -> None:
+        session = self.session
+        if session is None or session.cancelled or not session.closed:
+            self._known.notes.cancelled = True
+            if session is not None:
+                session.cancel()
+            self.drop()
 
     def close(self) -> Session | None:
         """End this frame; return the hold on its run that it still had."""

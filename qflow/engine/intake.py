@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from qflow.core import codec
-from qflow.core.event import MAX_EVENT_BYTES, MAX_NAME, RESERVED, check_name, to_text
+from qflow.core.event import MAX_EVENT_BYTES, MAX_NAME, RESERVED, SYSTEM, check_name, to_text
 from qflow.errors import QflowError
 from qflow.store.stream import Entry
 
@@ -22,6 +22,8 @@ class Accepted:
     name: str
     event_id: str
     text: str
+    of: str = ""
+    """The function whose run an event of qflow's own tells of."""
 
     @property
     def entry_ms(self) -> int:
@@ -47,16 +49,21 @@ def read_entry(entry: Entry) -> Accepted | Rejected:
     try:
         name = _text(fields.get(b"name", b""), "name")
         check_name(name)
-        if name.startswith(RESERVED):
+        of = _text(fields.get(b"of", b""), "of") if name in SYSTEM else ""
+        if name.startswith(RESERVED) and not of:
             raise _Malformed(
                 f"name {name!r} is reserved: names beginning {RESERVED!r} are qflow's own"
             )
         event_id = _text(fields.get(b"id", b""), "id") or entry.id
         if len(event_id) > MAX_NAME:
             raise _Malformed(f"id has {len(event_id)} characters, over {MAX_NAME}")
-        data = _data(fields.get(b"data", b""), _text(fields.get(b"enc", b"json"), "enc"))
+        raw = fields.get(b"data", b"")
+        if not of:
+            _check_size(raw)
+        data = _data(raw, _text(fields.get(b"enc", b"json"), "enc"))
         version = _text(fields.get(b"v", b""), "v")
-        return Accepted(entry, name, event_id, to_text(event_id, name, _ts(entry), version, data))
+        text = to_text(event_id, name, _ts(entry), version, data)
+        return Accepted(entry, name, event_id, text, of)
     except (_Malformed, QflowError) as problem:
         return Rejected(entry, str(problem))
     except Exception as problem:  # noqa: BLE001  # whatever it is, the stream must go on
@@ -81,12 +88,15 @@ def _ts(entry: Entry) -> int:
     return int(text)
 
 
-def _data(raw: bytes, encoding: str) -> str:
-    """Return the data as JSON text."""
+def _check_size(raw: bytes) -> None:
     if len(raw) > MAX_EVENT_BYTES:
         raise _Malformed(
             f"data is {len(raw) / 1024:.0f} KiB, over the limit of {MAX_EVENT_BYTES // 1024} KiB"
         )
+
+
+def _data(raw: bytes, encoding: str) -> str:
+    """Return the data as JSON text."""
     if not raw:
         return "{}"
     if encoding == "json":

@@ -36,6 +36,12 @@ class Lookback:
         self._keys = keys
         self._since: dict[tuple[str, str], int] = {}
 
+    def published(self, function: str) -> dict[str, Any] | None:
+        """Return what workers publish of a function that a step invokes, None where nobody does."""
+        text = self._redis.call("HGET", self._keys.functions, function)
+        spec: dict[str, Any] | None = json.loads(text) if text else None
+        return spec
+
     def prepare(self, spec: Spec, fields: Mapping[str, str]) -> None:
         """Make a wait ready to be begun: its events are indexed, and it knows where its run began."""
         for name, digest in zip(spec["names"], spec["digests"], strict=True):

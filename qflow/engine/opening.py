@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from qflow.core.event import to_text
 from qflow.core.ids import step_hash, ulid
@@ -12,6 +12,7 @@ from qflow.core.outcome import Plan
 from qflow.core.replay import Frame
 from qflow.core.waits import INVOKED
 from qflow.engine.lookback import Lookback
+from qflow.engine.starting import terms_text
 from qflow.store.open import Opening
 
 INLINE = frozenset(("run", "send"))
@@ -39,9 +40,14 @@ def dropping(step: str) -> Opening:
 
 
 def prepare(
-    lookback: Lookback, openings: Iterable[Opening], fields: Mapping[str, str]
+    lookback: Lookback, openings: Sequence[Opening], fields: Mapping[str, str]
 ) -> list[Opening]:
-    """Make the waits for events among these ready to be begun; return those."""
+    """Make these ready to be opened: invoked runs learn what may end them, waits for events look back.
+    Return those waits."""
+    for each in openings:
+        if each.spec["kind"] == "child":
+            spec = lookback.published(each.spec["fn"])
+            each.spec["terms"] = terms_text(spec, each.spec["event"]) if spec else ""
     events = [each for each in openings if each.spec["kind"] == "event"]
     for each in events:
         lookback.prepare(each.spec, fields)

@@ -72,6 +72,8 @@ class Planner:
         self.session = session
         self._frame = frame
         self._known = known
+        if session is not None:
+            session.notes = known.notes
         self._suspended = suspended
         self.give_up = give_up
         self._held: Held | None = None
@@ -134,6 +136,7 @@ class Planner:
     def take(self, session: Session) -> None:
         """Go on with the run held by `session`."""
         self.session = session
+        session.notes = self._known.notes
         self.token = 0
         self._asked = False
         self.taken.set()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -22,7 +23,7 @@ from qflow.core.outcome import Again, Done, Effect, Fail, Open, Send, Store
 from qflow.engine.apply import Applied, Retention, apply, caught_up, give_back, postpone, written
 from qflow.errors import Fenced, Suspend
 from qflow.store.open import Opening, Suspension, fork
-from qflow.store.run import NO_TIMEOUT, NOTHING, Held, Lane, Standing
+from qflow.store.run import CANCELLED, NO_TIMEOUT, NOTHING, Held, Lane, Standing, mark
 from qflow.store.script import Call
 from qflow.telemetry import detailed, emit
 
@@ -34,9 +35,23 @@ class Terms(NamedTuple):
     """What a session is told by its worker."""
 
     keep: Retention
-    yields: Callable[[float], bool]
+    yields: Callable[[float, str], bool]
     draining: Callable[[], bool]
     follow: Callable[[], Call | None]
+
+
+class Notes:
+    """What passes between a handler and whoever holds its run, for as long as it is in memory.
+
+    `marks` are the patches at which it took the new path, to be written ahead of what it commits next;
+    `cancelled` tells it that its run was.
+    """
+
+    __slots__ = ("cancelled", "marks")
+
+    def __init__(self) -> None:
+        self.marks: deque[str] = deque()
+        self.cancelled = False
 
 
 class Session:
@@ -48,7 +63,8 @@ class Session:
 
     __slots__ = (
         "_before", "_done", "_following", "_forking", "_lane", "_standing", "_terms", "closed",
-        "failed_job", "fenced", "followed", "heard", "held", "lost", "started", "stepped", "waiting_since",
+        "failed_job", "fenced", "followed", "heard", "held", "lost", "notes", "started", "stepped",
+        "waiting_since",
     )  # fmt: skip
 
     def __init__(self, held: Held, lane: Lane, terms: Terms) -> None:
@@ -61,6 +77,7 @@ class Session:
         self.heard: list[bytes] = []
         self._following = False
         self._forking = False
+        self.notes = Notes()
         self.started = time.monotonic()
         self.waiting_since = 0.0
         self.closed = False
@@ -89,7 +106,7 @@ class Session:
             raise Fenced if self.fenced else Suspend
         self._forking = False
         if isinstance(effect, Open):
-            if self._terms.draining() or self._terms.yields(self.started):
+            if self._terms.draining() or self._terms.yields(self.started, self.held.function):
                 return self._give_back(effect)
             if self._done is None:
                 return self._enter(effect)
@@ -124,6 +141,17 @@ class Session:
         if not done.ok or detailed():
             tell_step(self.held, done)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled."""
+        return self.notes.cancelled
+
+    def _marked(self, calls: list[Call]) -> list[Call]:
+        marks = self.notes.marks
+        while marks:
+            calls.insert(0, mark(self.held, self._lane.worker, marks.popleft()))
+        return calls
+
     def _enter(self, effect: Open) -> list[Call]:
         """Go on to a step where nothing waits to be kept: Redis hears of it with the step's own
         commit, or when it takes long."""
@@ -137,7 +165,7 @@ class Session:
         return self._open() if effect.deaths else []
 
     def _open(self) -> list[Call]:
-        calls = caught_up(self.held, self._lane, self._standing)
+        calls = self._marked(caught_up(self.held, self._lane, self._standing))
         self._stand(opened=True)
         return calls
 
@@ -164,7 +192,10 @@ class Session:
             self._done, self._lane = self._before
             self._stand(opened=True)
             return
-        if isinstance(last[0] if isinstance(last, list) else last, int):
+        last = last[0] if isinstance(last, list) else last
+        if last == CANCELLED:
+            self.cancel()
+        if isinstance(last, int):
             own = ()  # the last call was applied, so those before it were: at first, or when repeated
         for item in own:
             reply = item[0] if isinstance(item, list) else item
@@ -188,6 +219,10 @@ class Session:
             raise Fenced
         if self.closed:
             raise Suspend
+
+    def cancel(self) -> None:
+        """Take note that the run was cancelled: nothing of it is written any more."""
+        self.closed = self.fenced = self.notes.cancelled = True
 
     def lose(self, problem: str) -> Suspend:
         """Give up a run whose commit cannot be made; return what unwinds its handler.
@@ -227,17 +262,20 @@ class Session:
         self._forking = True
         self.held = replace(self.held, plain=False)
         if not suspend:
-            call = fork(self.held, (lane, lane), NOTHING, state, openings)
+            call = fork(self.held, (lane, lane), NOTHING, state, openings, self._terms.keep.ended_s)
             return [*self._open(), call]
         after = lane.next("w", "")
         calls = caught_up(self.held, lane, self._standing)
-        calls.append(fork(self.held, (lane, after), written(self._done), state, openings))
+        kept = written(self._done)
+        calls.append(
+            fork(self.held, (lane, after), kept, state, openings, self._terms.keep.ended_s)
+        )
         looks_back = any("mark" in opening.spec for opening in openings)
         return self._write(Applied(calls, after, True), follow=not looks_back)
 
     def _write(self, applied: Applied, *, follow: bool = True) -> list[Call]:
         crashpoints.reach("commit.before")
-        calls = applied.calls
+        calls = self._marked(applied.calls) if self.notes.marks else applied.calls
         self._done = None
         self._lane = applied.lane
         self._stand(opened=False)

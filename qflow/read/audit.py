@@ -1,5 +1,5 @@
-"""The no-stuck-run audit: every unfinished run has a queued job, a live lease or a timer, or waits for
-open steps, each of which has one of these or a waiter.
+"""The no-stuck-run audit: every unfinished run has a queued job, a live lease, a timer or a pause, or waits
+for open steps, each of which has one of these or a waiter.
 
 Each run is looked at in one transaction. The system is live, so what looks wrong is looked at again,
 and only what stays exactly as it was is reported: a run that moved on meanwhile is fine.
@@ -172,7 +172,7 @@ def _look(
     """Look at runs, each in a transaction of its own; without `queue`, Redis searches its list."""
     raw = redis.pipeline([command for run, _ in listed for command in _reading(keys, run)])
     first = [
-        (text(raw[i][1]), backing.records(text(raw[i][0]), raw[i + 1], raw[i + 2]))
+        (text(raw[i][1]), backing.records(raw[i], raw[i + 1], raw[i + 2]))
         for i in range(0, len(raw), 3)
     ]
     commands: list[Command] = []
@@ -213,7 +213,7 @@ def _seen(
     replies: list[Any],
     queue: frozenset[str] | None,
 ) -> _Seen:
-    (lane, _, status), opened, waits, by_status, by_function, *rest = replies
+    run, opened, waits, by_status, by_function, *rest = replies
     function, records = first
     shares = []
     for each in records:
@@ -222,9 +222,9 @@ def _seen(
         rest = rest[count:]
     return _Seen(
         listed,
-        backing.records(text(lane), opened, waits) != records,
+        backing.records(run, opened, waits) != records,
         function,
-        text(status),
+        text(run[2]),
         by_status is not None,
         by_function is not None,
         records,

@@ -23,6 +23,7 @@ class Record(NamedTuple):
 
     record: str
     is_open: bool
+    function: str
     wait: str = ""
 
     @property
@@ -50,6 +51,8 @@ def ask(keys: Keys, run: str, of: Record, *, deep: bool) -> list[Command]:
         ]
     if lane.state == "d":
         return [("ZSCORE", keys.scheduled, of.job(run))]
+    if lane.state == "h":
+        return [("HGET", keys.paused, of.function)]
     if lane.state == "q" and deep:
         return [("LPOS", keys.queue, of.job(run))]
     if lane.state == "w" and of.is_open:
@@ -76,6 +79,8 @@ def judge(run: str, of: Record, replies: Sequence[Any], queue: frozenset[str] | 
         return "" if queued else "waits for a job that is not in the queue"
     if lane.state == "d":
         return "" if replies[0] is not None else "waits for a timer that is not set"
+    if lane.state == "h":
+        return "" if replies[0] is not None else "is held back by a pause that is over"
     if lane.state == "w" and of.is_open:
         backed = any(reply is not None for reply in replies)
         return "" if backed else "waits for something, but nothing would tell it"
@@ -101,11 +106,15 @@ def lapse(of: Record, replies: Sequence[Any], now_ms: int) -> str:
     return RESCUE if lapsed_ms > 0 else ""
 
 
-def records(lane: str, flat: Sequence[bytes], waits: Sequence[bytes]) -> tuple[Record, ...]:
-    """Return the records of a run: its lane first, then its open steps by step."""
+def records(
+    run: Sequence[bytes | None], flat: Sequence[bytes], waits: Sequence[bytes]
+) -> tuple[Record, ...]:
+    """Return the records of a run, of whose hash the lane and fn are given: its lane first, then its
+    open steps by step."""
+    lane, function = text(run[0]), text(run[1])
     wanted = {text(waits[i]): text(waits[i + 1]) for i in range(0, len(waits), 2)}
     opened = [
-        Record(text(flat[i + 1]), True, wanted.get(text(flat[i]), ""))
+        Record(text(flat[i + 1]), True, function, wanted.get(text(flat[i]), ""))
         for i in range(0, len(flat), 2)
     ]
-    return (Record(lane, False), *sorted(opened)) if lane else ()
+    return (Record(lane, False, function), *sorted(opened)) if lane else ()

@@ -18,11 +18,18 @@ class FunctionView(NamedTuple):
     """A function as its workers published it, and its runs by status.
 
     `spec` is empty where no worker publishes it any more and only its runs are left.
+    `paused` says what becomes of its events: skip, hold, or "" where it is not paused.
     """
 
     id: str
     spec: dict[str, Any]
     runs: dict[str, int]
+    paused: str = ""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it only handles another one's failures."""
+        return "of" in self.spec
 
     @property
     def triggers(self) -> list[str]:
@@ -31,7 +38,13 @@ class FunctionView(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints."""
-        return {"id": self.id, "published": bool(self.spec), **self.spec, "runs": self.runs}
+        return {
+            "id": self.id,
+            "published": bool(self.spec),
+            "paused": self.paused or None,
+            **self.spec,
+            "runs": self.runs,
+        }
 
 
 def _trigger(trigger: Mapping[str, Any]) -> str:
@@ -45,14 +58,19 @@ def _trigger(trigger: Mapping[str, Any]) -> str:
 
 def function(redis: Redis, keys: Keys, function_id: str) -> FunctionView:
     """Return a function, in one round trip; raise NotFound where there is no trace of it."""
-    spec, *counted = snapshot.together(
-        redis, [("HGET", keys.functions, function_id), *count_commands(keys, function_id)]
+    spec, paused, *counted = snapshot.together(
+        redis,
+        [
+            ("HGET", keys.functions, function_id),
+            ("HGET", keys.paused, function_id),
+            *count_commands(keys, function_id),
+        ],
     )
     runs = as_counts(counted)
     if spec is None and not any(runs.values()):
         known = [text(raw) for raw in redis.call("HKEYS", keys.functions)]
         raise unknown_function(function_id, known, keys.ns)
-    return FunctionView(function_id, json.loads(spec) if spec else {}, runs)
+    return FunctionView(function_id, json.loads(spec) if spec else {}, runs, text(paused))
 
 
 def functions(redis: Redis, keys: Keys) -> list[FunctionView]:
@@ -62,10 +80,13 @@ def functions(redis: Redis, keys: Keys) -> list[FunctionView]:
         for name, spec in pairs(redis.call("HGETALL", keys.functions)).items()
     }
     ids = sorted(specs)
+    paused = pairs(redis.call("HGETALL", keys.paused))
     commands = [command for name in ids for command in count_commands(keys, name)]
     replies = redis.pipeline(commands) if commands else []
     width = len(commands) // len(ids) if ids else 0
     return [
-        FunctionView(name, specs[name], as_counts(replies[i * width : (i + 1) * width]))
+        FunctionView(
+            name, specs[name], as_counts(replies[i * width : (i + 1) * width]), paused.get(name, "")
+        )
         for i, name in enumerate(ids)
     ]

@@ -89,6 +89,32 @@ def page(
     return Page(tuple(row for row in found if row.status in wanted), more)
 
 
+def created_between(
+    redis: Redis,
+    keys: Keys,
+    *,
+    function: str,
+    statuses: Sequence[str],
+    after: int | None,
+    before: int | None,
+) -> list[str]:
+    """Return all runs in these states created between these moments, oldest first."""
+    least = "-inf" if after is None else after
+    most = "+inf" if before is None else f"({before}"
+    commands: list[Command] = [
+        ("ZRANGEBYSCORE", index, least, most, "WITHSCORES")
+        for index in _indexes(keys, function, statuses)
+    ]
+    replies = snapshot.together(redis, commands)
+    return [run for _, run in sorted({(ms, run) for each in replies for run, ms in scored(each)})]
+
+
+def never_rerun(redis: Redis, keys: Keys, runs: Sequence[str]) -> list[str]:
+    """Return those of these runs that were not run again yet."""
+    again = redis.pipeline([("HGET", keys.run(run), "again") for run in runs]) if runs else []
+    return [run for run, new in zip(runs, again, strict=True) if new is None]
+
+
 def now_ms(redis: Redis) -> int:
     """Return Redis's time, which every time of a run is by."""
     return clock_ms(redis.call("TIME"))

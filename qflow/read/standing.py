@@ -15,11 +15,13 @@ _UNFINISHED: Final = ("running", "waiting", "sleeping", "queued")
 
 
 class Around(NamedTuple):
-    """What a run depends on: jobs in the queue, workers with what is left of their leases, leader."""
+    """What a run depends on: jobs in the queue, workers with what is left of their leases, the leader;
+    `paused` says what becomes of the events of its function, "" where it is not paused."""
 
     queue_depth: int
     leases: dict[str, int]
     leader: Leader
+    paused: str = ""
 
 
 class Standing(NamedTuple):
@@ -57,6 +59,8 @@ def _running(told: Timeline, around: Around) -> Standing:
 
 
 def _queued(around: Around) -> Standing:
+    if around.paused:
+        return Standing("warn", "Its workflow is paused, and so it waits.", "resume the workflow")
     live = sum(left > 0 for left in around.leases.values())
     if not live:
         return Standing("bad", "In the queue, and no worker is running.", "start `qflow worker`")

@@ -73,7 +73,9 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A run whole. `handler` has the tries of the handler's own code that failed or died."""
+    """A run whole. `handler` has the tries of the handler's own code that failed or died; `reason` says
+    why it was cancelled or skipped, `origin` is the run that it was made from, `again` the one made from
+    it; "" where there is none."""
 
     row: RunRow
     app: str
@@ -87,6 +89,9 @@ class Timeline:
     output: Any
     error: dict[str, Any] | None
     parent: str
+    reason: str
+    origin: str
+    again: str
     now: int
 
 
@@ -123,6 +128,9 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         output=json.loads(fields["output"]) if "output" in fields else None,
         error=row.error,
         parent=fields.get("parent", ""),
+        reason=fields.get("reason", ""),
+        origin=fields.get("origin", ""),
+        again=fields.get("again", ""),
         now=clock_ms(time),
     )
 
@@ -227,7 +235,7 @@ class _Story:
             return "completed" if "ok" in result else "failed"
         if lane is None:
             return "dropped"
-        held = {"q": "queued", "s": "running"}
+        held = {"q": "queued", "h": "queued", "s": "running"}
         return held.get(lane.state, "sleeping" if kind == "sleep" else "waiting")
 
 
@@ -250,6 +258,9 @@ def as_dict(story: Timeline) -> dict[str, Any]:
         "due": story.due,
         "parent": story.parent or None,
         "output": story.output,
+        "reason": story.reason or None,
+        "origin": story.origin or None,
+        "again": story.again or None,
         "claims": [
             {"worker": c.worker, "at": c.at, "queued": c.queued, "wait_ms": c.wait_ms}
             for c in story.claims

@@ -92,7 +92,7 @@ def _execute(
     first = taken.lane.token
     session: Session
 
-    def one_step_done(_since: float) -> bool:
+    def one_step_done(_since: float, _function: str) -> bool:
         return session.stepped
 
     session = Session(
@@ -104,7 +104,7 @@ def _execute(
 
 
 def _execute_open(engine: Engine, held: Held, taken: Claimed, path: str, options: Options) -> str:
-    terms = Terms(options.keep, lambda _since: False, lambda: False, lambda: None)
+    terms = Terms(options.keep, lambda _since, _function: False, lambda: False, lambda: None)
 
     async def drive(entry: Entry, line: AsyncLine) -> None:
         await run_async(engine, entry, line)

@@ -24,6 +24,13 @@ class Active:
     line: Line | AsyncLine | None
     since: float
 
+    def interrupt(self) -> None:
+        """Stop it, from another thread: its run was cancelled."""
+        if isinstance(self.session, Branch):
+            self.session.interrupt()
+        elif self.line is not None:
+            self.line.interrupt()
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -12,7 +12,7 @@ from typing import Final
 
 from qflow import crashpoints
 from qflow.services.service import Service
-from qflow.store import lease
+from qflow.store import lease, pause
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import lost, requeue
@@ -63,7 +63,14 @@ class Rescuer(Service):
         if now_s >= self._next_search:
             self._next_search = now_s + _SEARCH_S
             self._return_lost(now_ms)
+            self._finish_resuming()
         return self._interval_s
+
+    def _finish_resuming(self) -> None:
+        """Queue what functions still hold back whose pause somebody began to end."""
+        for function, how in pause.paused(self._redis, self._keys).items():
+            while how == pause.RESUMING and pause.unpause(self._redis, self._keys, function).left:
+                pass
 
     def _return_lost(self, now_ms: int) -> None:
         """Requeue what the queue lost: qflow's own moves lose nothing, RQ's pop and operators may."""

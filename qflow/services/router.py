@@ -18,9 +18,11 @@ import hiredis
 
 from qflow import crashpoints
 from qflow.core.event import as_mapping
-from qflow.core.ids import ulid
 from qflow.core.match import NOTHING, Matched, Triggers
+from qflow.core.trigger import names_matching
+from qflow.engine.cancelling import Rules, cancel_matching, rules_by_name
 from qflow.engine.intake import Accepted, Rejected, read_entry
+from qflow.engine.starting import starting
 from qflow.services.delivery import Delivery
 from qflow.services.service import Service
 from qflow.store import directory, stream
@@ -42,6 +44,11 @@ class Catalogue:
     version: str
     triggers: Triggers
     specs: dict[str, dict[str, Any]]
+    rules: Rules
+
+    def cancels(self, event: Accepted) -> bool:
+        """Tell whether an event may cancel runs."""
+        return bool(self.rules) and any(name in self.rules for name in names_matching(event.name))
 
 
 class Router(Service):
@@ -49,15 +56,15 @@ class Router(Service):
 
     kind = "router"
 
-    def __init__(self, redis: Redis, keys: Keys, ttl_s: int, takeover_ms: int) -> None:
+    def __init__(self, redis: Redis, keys: Keys, keep: stream.Keep, takeover_ms: int) -> None:
         super().__init__()
         self._redis = redis
         self._keys = keys
-        self._ttl_s = ttl_s
+        self._keep = keep
         self._takeover_ms = takeover_ms
-        self._catalogue = Catalogue("0", Triggers({}), {})
+        self._catalogue = Catalogue("0", Triggers({}), {}, {})
         self._told: set[str] = set()
-        self._waits = Delivery(redis, keys, ttl_s)
+        self._waits = Delivery(redis, keys, keep.ttl_s)
         self._ticks = 0
         self._unfinished = True
 
@@ -99,7 +106,8 @@ class Router(Service):
 
     def _refresh(self) -> None:
         version, specs = directory.functions(self._redis, self._keys)
-        self._catalogue = Catalogue(version, Triggers(specs), specs)
+        rules = rules_by_name(specs.values())
+        self._catalogue = Catalogue(version, Triggers(specs), specs, rules)
         self._told.clear()
         self._waits.refresh()  # after the version, so that they are at least as new
 
@@ -108,8 +116,19 @@ class Router(Service):
         directory.announce(self._redis, self._keys, self.kind, self.name, facts, 60)
 
     def _route(self, entries: list[stream.Entry]) -> None:
-        read = [read_entry(entry) for entry in entries]
+        """Start runs and cancel others, in the order of the stream: an event cancels what an earlier
+        one has started."""
         emit("event.received", count=len(entries))
+        waiting: list[Accepted | Rejected] = []
+        for item in map(read_entry, entries):
+            if isinstance(item, Accepted) and self._catalogue.cancels(item):
+                self._write(waiting)
+                cancel_matching(self._redis, self._keys, self._catalogue.rules, item, self._keep)
+                waiting = []
+            waiting.append(item)
+        self._write(waiting)
+
+    def _write(self, read: list[Accepted | Rejected]) -> None:
         while read:
             found = [self._match(item) for item in read]
             self._waits.give([item for item in read if isinstance(item, Accepted)])
@@ -134,22 +153,17 @@ class Router(Service):
         if isinstance(item, Rejected):
             return NOTHING
         return self._catalogue.triggers.matching(
-            item.name, lambda: as_mapping(item.text), item.entry_ms
+            item.name, lambda: as_mapping(item.text), item.entry_ms, of=item.of
         )
 
     def _call(self, item: Accepted | Rejected, matched: Matched) -> Call:
         if isinstance(item, Rejected):
             return stream.reject(self._keys, item.entry, item.reason)
         specs = (self._catalogue.specs[function] for function in matched.functions)
-        starts = [
-            stream.Start(
-                spec["id"], ulid(item.entry_ms, os.urandom(10)), spec["version"], spec["app"]
-            )
-            for spec in specs
-        ]
+        starts = [starting(spec, item.text, item.entry_ms) for spec in specs]
         event = (item.event_id, item.text)
         return stream.start(
-            self._keys, item.entry.id, self._catalogue.version, event, self._ttl_s, starts
+            self._keys, item.entry.id, self._catalogue.version, event, self._keep, starts
         )
 
     def _tell(self, item: Accepted, matched: Matched, created: int) -> None:

@@ -1,9 +1,10 @@
 """The scheduler: due delayed jobs and cron ticks, by one leader among any number.
 
 Does: it is rq-scheduler's `Scheduler` (its delayed jobs are listed by rq-scheduler's own `get_jobs`)
-with batch moves, a fenced lead and a wait that ends when the next job is due.
+with batch moves, a fenced lead and a wait that ends when the next job is due. Runs that miss a deadline are
+cancelled at that moment.
 Options: the lease of the lead.
-Emits: leader.gained, leader.lost, timers.moved, cron.fired.
+Emits: leader.gained, leader.lost, timers.moved, cron.fired, run.ended.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from rq_scheduler import Scheduler as RQScheduler
 from qflow import crashpoints
 from qflow.core.cron import Cron, due_ticks, fire_ms
 from qflow.core.event import to_text
-from qflow.core.ids import ulid
+from qflow.engine.cancelling import tell_cancelled
+from qflow.engine.starting import starting
 from qflow.errors import QflowError
 from qflow.services.service import Service
-from qflow.store import directory, lease, timer
+from qflow.store import directory, ending, lease, timer
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import run
-from qflow.store.stream import Start
+from qflow.store.stream import Keep
 from qflow.telemetry import emit
 
 _BATCH: Final = 200
@@ -40,7 +42,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
 
     kind = "scheduler"
 
-    def __init__(self, redis: Redis, keys: Keys, ttl_s: int, lease_ms: int) -> None:
+    def __init__(self, redis: Redis, keys: Keys, keep: Keep, lease_ms: int) -> None:
         Service.__init__(self)
         self.scheduled_jobs_key = keys.scheduled
         name = self.name
@@ -49,7 +51,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         )
         self._redis = redis
         self._keys = keys
-        self._ttl_s = ttl_s
+        self._keep = keep
         self._lease_ms = min(lease_ms, 5000)
         self._token = 0
         self._ticks = 0
@@ -79,8 +81,11 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         crashpoints.reach("scheduler.after_due")
         if moved.count > 0:
             emit("timers.moved", count=moved.count)
+        overdue = ending.overdue(self._redis, self._keys, bid.token, _BATCH, self._keep)
+        for function, late in overdue.cancelled:
+            tell_cancelled(function, late, "a deadline")
         next_tick_ms = self._fire_crons(moved.now_ms)
-        due = [ms for ms in (moved.next_ms, next_tick_ms) if ms > 0]
+        due = [ms for ms in (moved.next_ms, overdue.next_ms, next_tick_ms) if ms > 0]
         wait_s = (min(due) - moved.now_ms) / 1000 if due else _LONGEST_WAIT_S
         wait_s = min(wait_s, _LONGEST_WAIT_S, self._lease_ms / 3000)
         if wait_s > 0 and self._woken.wait(wait_s):
@@ -148,11 +153,11 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         event_id = f"cron:{cron.key}:{tick_ms}"
         data = {"cron": cron.expression, "tz": cron.tz, "scheduled_ms": tick_ms, "fire_ms": at_ms}
         event = (event_id, to_text(event_id, CRON_EVENT, tick_ms, "", json.dumps(data)))
-        start = Start(spec["id"], ulid(at_ms, os.urandom(10)), spec["version"], spec["app"])
+        start = starting(spec, event[1], at_ms)
         step = timer.Tick(member, last_ms, tick_ms, str(tick_ms))
         crashpoints.reach("scheduler.before_tick")
         reply = run(
-            self._redis, timer.tick(self._keys, self._token, step, start, event, self._ttl_s)
+            self._redis, timer.tick(self._keys, self._token, step, start, event, self._keep)
         )
         crashpoints.reach("scheduler.after_tick")
         if reply == 1:

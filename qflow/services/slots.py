@@ -105,9 +105,20 @@ class Slots:
                 if isinstance(active.line, Line):
                     active.line.flush()
                 elif isinstance(active.line, AsyncLine):
-                    asyncio.run_coroutine_threadsafe(_quietly(active.line), self._loop())
+                    asyncio.run_coroutine_threadsafe(_quietly(active.line, active), self._loop())
             except (Suspend, QflowError) as error:
-                emit("loop.failed", loop="flush", error=str(error))
+                _hear(error, active)
+
+    def suspended(self) -> list[str]:
+        """Return some of the runs whose frames are kept without a place, others each time."""
+        return self._frames.some()
+
+    def interrupt(self, member: str) -> None:
+        """Stop executing a run that was cancelled, or an open step of it, as far as Python can."""
+        active = self.active.get(member)
+        if active is not None:
+            active.interrupt()
+        self._frames.interrupt(member.partition(":")[0])
 
     def _place(self, claimed: Claimed) -> None:
         self.placed.add(claimed.member)
@@ -168,7 +179,7 @@ class Slots:
         except Exception as error:  # noqa: BLE001  # the beat gives the run back; the slot must go on
             emit("loop.failed", loop="slot", error=f"run {claimed.run}: {error!r}")
         if line.calls:
-            self._frames.keep_calls(claimed.run, line.calls)
+            self._frames.keep_calls(claimed.run, line)
         return self.after(claimed, session, effect)
 
     def take_next(self, following: Claimed | None) -> None:
@@ -221,10 +232,18 @@ class Slots:
         return None
 
 
-async def _quietly(line: AsyncLine) -> None:
+async def _quietly(line: AsyncLine, active: Active) -> None:
     try:
         await line.flush()
     except (Suspend, QflowError) as error:
+        _hear(error, active)
+
+
+def _hear(error: BaseException, active: Active) -> None:
+    """Take what a flush met: that the run was cancelled is the handler's to know, at once."""
+    if active.session.cancelled:
+        active.interrupt()
+    else:
         emit("loop.failed", loop="flush", error=str(error))
 
 

@@ -26,6 +26,7 @@ from qflow.store import directory
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import run
+from qflow.store.stream import Keep
 from qflow.telemetry import attach, emit
 
 _FOREVER_S: Final = 10.0**9
@@ -42,17 +43,17 @@ def connect(settings: Settings, stop: threading.Event) -> tuple[Redis, Keys]:
 
 def router_services(settings: Settings, redis: Redis, keys: Keys) -> list[Service]:
     """Return what `qflow router` runs."""
-    return [Router(redis, keys, _ttl_s(settings), settings.ms("lease"))]
+    return [Router(redis, keys, Keep(*settings.kept_s), settings.ms("lease"))]
 
 
 def scheduler_services(settings: Settings, redis: Redis, keys: Keys) -> list[Service]:
     """Return what `qflow scheduler` runs: timers and schedules, the rescuer, the pruner."""
     from qflow.services.scheduler import Scheduler  # rq-scheduler: 0.3 s that workers save
 
-    ttl_s, lease_ms = _ttl_s(settings), settings.ms("lease")
+    ttl_s, lease_ms = settings.kept_s[0], settings.ms("lease")
     retention = min(settings.ms("retention"), settings.ms("retention_failed"))
     return [
-        Scheduler(redis, keys, ttl_s, lease_ms),
+        Scheduler(redis, keys, Keep(*settings.kept_s), lease_ms),
         Rescuer(redis, keys, ttl_s, lease_ms),
         Pruner(redis, keys, retention, settings.ms("event_retention")),
     ]
@@ -107,7 +108,7 @@ def worker_options(settings: Settings) -> Options:
         grace_s=settings.ms("grace") / 1000,
         slice_s=settings.ms("time_slice") / 1000,
         keep=Retention(settings.ms("retention") // 1000, settings.ms("retention_failed") // 1000),
-        ttl_s=_ttl_s(settings),
+        ttl_s=settings.kept_s[0],
         version=__version__,
     )
 
@@ -149,10 +150,6 @@ def check_redis(redis: Redis) -> None:
         raise QflowError(
             f"Redis at {redis.target.shown} is {version}; qflow needs 6.2 or newer: upgrade it"
         )
-
-
-def _ttl_s(settings: Settings) -> int:
-    return max(1, settings.ms("rq_ttl") // 1000)
 
 
 def _run_services(

@@ -92,7 +92,7 @@ class Tasks:
         effect: Effect | None = None
         try:
             effect = await run_async(self._engine, entry, line)
-        except Suspend:
+        except (Suspend, asyncio.CancelledError):  # the latter where it was interrupted at its end
             pass
         except Exception as error:  # noqa: BLE001  # the beat gives the run back; the loop must go on
             _tell(entry.run_id, error)
@@ -130,7 +130,7 @@ class Tasks:
             frame = active.line if active is not None else None
             self._places.begin(Active(claimed, session, None, time.monotonic()))
             await self.branches.arun(claimed, function, session, frame)
-        except Suspend:
+        except (Suspend, asyncio.CancelledError):  # the latter where its run was cancelled
             pass
         except Exception as error:  # noqa: BLE001  # the beat gives the step back; the loop must go on
             _tell(claimed.run, error)

@@ -12,6 +12,7 @@ import platform
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from qflow.errors import QflowError
 from qflow.services.loop import LoopThread
 from qflow.services.places import Plan
 from qflow.services.slots import Slots, received
-from qflow.store import lease
+from qflow.store import lease, pause
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import Claimed, Held, claim, claimed, is_plain
@@ -77,6 +78,7 @@ class Worker:
         self._draining = False
         self._stopped = threading.Event()
         self._orphans: set[str] = set()
+        self._paused: frozenset[str] = frozenset()
         terms = Terms(options.keep, self._yields, lambda: self._draining, self._follow)
         plan = Plan(functions, self._hold, terms, logger_for)
         self.slots = Slots(self._engine, options.slots, plan, self._loop.loop)
@@ -135,8 +137,11 @@ class Worker:
             fields.get("created", "0"), is_plain(fields),
         )  # fmt: skip
 
-    def _yields(self, since: float) -> bool:
-        """Whether a run has used its time slice while others may be waiting for a place."""
+    def _yields(self, since: float, function: str) -> bool:
+        """Whether a run goes back to the queue at its next step: its function is paused, or it has used
+        its time slice while others may be waiting for a place."""
+        if function in self._paused:
+            return True
         return self.slots.free == 0 and time.monotonic() - since > self._options.slice_s
 
     # -- the lease
@@ -152,7 +157,8 @@ class Worker:
 
     def _beat(self, *, first: bool) -> None:
         ended, self.slots.ended = self.slots.ended, [0, 0, 0.0]
-        running = [active.session.job for active in list(self.slots.active.values())]
+        before = dict(self.slots.active)
+        running = [active.session.job for active in before.values()]
         pulse = lease.Pulse(
             "busy" if running else "idle", int(ended[0]), int(ended[1]), ended[2], running
         )
@@ -174,7 +180,22 @@ class Worker:
             self._beat(first=True)
             return
         self._engine.clock.set(now_ms, asked_s)
-        self._release_orphans({run_id.decode() for run_id in held})
+        self._paused = frozenset(pause.paused(self._redis, self._keys))
+        runs = {run_id.decode() for run_id in held}
+        self._release_orphans(runs)
+        self._interrupt_cancelled(before.keys() - runs)
+
+    def _interrupt_cancelled(self, gone: Iterable[str]) -> None:
+        """Stop what this worker executes that is no longer in its name, where its run was cancelled, and
+        suspended handlers of such runs; those that ended or were lost say so themselves."""
+        members = [member for member in gone if member in self.slots.active]
+        members += self.slots.suspended()
+        if members:
+            runs = [member.partition(":")[0] for member in members]
+            asked = [("HGET", self._keys.run(run_id), "status") for run_id in runs]
+            for member, status in zip(members, self._redis.pipeline(asked), strict=True):
+                if status == b"cancelled":
+                    self.slots.interrupt(member)
 
     def _release_orphans(self, held: set[str]) -> None:
         """Give back runs and open steps held in this worker's name that it knows nothing of (a lost

@@ -22,7 +22,13 @@ def publish(
     flat = [part for spec in owned for part in (spec["id"], json.dumps(spec, sort_keys=True))]
     return Call(
         "publish",
-        (keys.functions, keys.functions_version, keys.cron, keys.published(publisher)),
+        (
+            keys.functions,
+            keys.functions_version,
+            keys.functions_listened,
+            keys.cron,
+            keys.published(publisher),
+        ),
         (publisher, len(specs), *flat, *schedules),
     )
 

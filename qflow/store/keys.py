@@ -70,6 +70,42 @@ class _Waits(_Namespace):
         return f"{self.ns}:approvals"
 
 
+class _Control(_Namespace):
+    """Keys of what keeps a run from starting, and of what may end it from outside."""
+
+    def once(self, function: str, value: str) -> str:
+        """String. The run that a function has for a value of its idempotency expression, as a digest.
+        Expires after 24 h."""
+        return f"{self.ns}:once:{function}:{value}"
+
+    @cached_property
+    def paused(self) -> str:
+        """Hash. Paused function → `skip` or `hold`; `resuming` while what was held is queued. Written by
+        pause and unpause; deleted by Redis when empty."""
+        return f"{self.ns}:paused"
+
+    def held(self, function: str) -> str:
+        """List. Ids of jobs that wait until this function is resumed. Written by create and claim;
+        deleted by Redis when empty."""
+        return f"{self.ns}:held:{function}"
+
+    def cancel(self, rule: str) -> str:
+        """Sorted set. Runs that an event of this rule (`function:rule:value`) cancels, by the place of
+        their own event in time (ms). Written by create; deleted by Redis when empty."""
+        return f"{self.ns}:cancel:{rule}"
+
+    def cancelled(self, rule: str) -> str:
+        """String. The last event of this rule: its place in time and why it cancels, for runs whose own
+        event is routed after it. Expires after an hour."""
+        return f"{self.ns}:cancelled:{rule}"
+
+    @cached_property
+    def deadlines(self) -> str:
+        """Sorted set. `start|span|run` and `finish|span|run` by the time (ms) at which to look. Written
+        by create and overdue; deleted by Redis when empty."""
+        return f"{self.ns}:deadlines"
+
+
 class _OfRQ(_Namespace):
     """RQ's own keys."""
 
@@ -141,7 +177,7 @@ class _OfRQ(_Namespace):
         return f"{RQ}:queues"
 
 
-class Keys(_Waits, _OfRQ):
+class Keys(_Waits, _Control, _OfRQ):
     """The keys of one namespace."""
 
     # -- events
@@ -165,9 +201,11 @@ class Keys(_Waits, _OfRQ):
 
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output, error,
-        attempt, lane; forked (1 where several steps were ever open at once) and settled (how many open
-        ones were); parent and parent_step where a step of another run started it. Written by start, claim
-        and the transitions; expires by retention once ended."""
+        attempt, lane; watched, reason and request where something may end it, or did; origin, again and
+        edit where it was run again; `patch:<id>` where it took the new path at a change of its code;
+        forked (1 where several steps were ever open at once), settled (how many open ones were) and
+        `child:<hash>` (the run that a step invoked); parent and parent_step where a step of another run
+        started it. Written by start, claim and the transitions; expires by retention once ended."""
         return f"{self.ns}:run:{run}"
 
     def steps(self, run: str) -> str:
@@ -226,6 +264,12 @@ class Keys(_Waits, _OfRQ):
     def functions_version(self) -> str:
         """String. Counts publications and new paths of waits, so that routers notice. Permanent."""
         return f"{self.ns}:functions:version"
+
+    @cached_property
+    def functions_listened(self) -> str:
+        """Hash. Which ends of runs some function listens for: finished, failed, cancelled. Written by
+        publish; permanent."""
+        return f"{self.ns}:functions:listened"
 
     def published(self, publisher: str) -> str:
         """Set. Ids of the functions that an app's folder published. Written by publish; permanent."""

@@ -35,8 +35,12 @@ def fork(
     written: Written,
     state: Suspension,
     openings: Sequence[Opening],
+    keep_s: int,
 ) -> Call:
-    """Open steps; where the second lane differs from the first, let go of the run until one is settled."""
+    """Open steps; where the second lane differs from the first, let go of the run until one is settled.
+
+    `keep_s` is how long an ended run is kept, for one that a step invokes.
+    """
     keys, run = held.keys, held.run
     lane, after = lanes
     flat = [
@@ -49,7 +53,7 @@ def fork(
         (*held.run_keys, keys.open(run), keys.waits(run)),
         (
             keys.ns, RQ, run, lane.worker, lane.record, after.record, held.job(lane), *written,
-            JOB_DATA, held.ttl_s, state.known, int(state.grouped), *flat,
+            JOB_DATA, held.ttl_s, keep_s, state.known, int(state.grouped), *flat,
         ),
     )  # fmt: skip
 

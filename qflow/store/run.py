@@ -14,6 +14,8 @@ from qflow.store.redis import Redis
 from qflow.store.script import Call
 
 NO_TIMEOUT: Final = -1
+CANCELLED: Final = 3
+"""A transition's reply where the run was cancelled meanwhile."""
 _LONGEST_SEARCHED: Final = 2000
 _OLDEST_SEARCHED: Final = 500
 
@@ -21,10 +23,10 @@ _OLDEST_SEARCHED: Final = 500
 class Lane(NamedTuple):
     """Who may write what comes next in a run: the fencing record, as the run hash keeps it.
 
-    `state` is q (queued), s (started), d (delayed), w (waits for open steps) or e (ended). `token`
-    grows with every job of the run. `attempt` counts all tries of `step`, `deaths` those that ended
-    with their worker. An open step has a record of the same form, where w says that it waits for
-    something outside.
+    `state` is q (queued), s (started), d (delayed), h (held by a pause), w (waits for open steps) or e
+    (ended). `token` grows with every job of the run. `attempt` counts all tries of `step`, `deaths` those
+    that ended with their worker. An open step has a record of the same form, where w says that it waits
+    for something outside.
     """
 
     state: str
@@ -242,6 +244,11 @@ def giveback(held: Held, lane: Lane, next_lane: Lane, written: Written, *, front
     )  # fmt: skip
 
 
+def mark(held: Held, worker: str, patch: str) -> Call:
+    """Note that a run takes the new path at a change of its code."""
+    return Call("mark", (held.keys.run(held.run),), (worker, patch))
+
+
 class Wait(NamedTuple):
     """Why and until when a run's next job is delayed; `due_ms` 0 means `delay_ms` from now."""
 
@@ -276,30 +283,30 @@ def is_plain(fields: Mapping[str, str]) -> bool:
 
 
 class End(NamedTuple):
-    """How a run ended: `text` is its output or its error, as JSON."""
+    """How a run ended: `text` is its output or its error, as JSON; `how` tells others of a failure."""
 
     status: str
     text: str
     retention_s: int
     exc_info: str
     note: str
+    how: str = ""
 
 
 def finish(held: Held, lane: Lane, written: Written, end: End) -> Call:
     """Keep a finished step, if any, and end the run."""
     keys = held.keys
-    closed = held.job(lane)
     ended = lane.next("e", lane.step)
     job_status, registry = (
         ("failed", keys.failed) if end.status == "failed" else ("finished", keys.finished)
     )
     return Call(
         "finish",
-        (*held.run_keys, keys.job(closed), keys.wip, registry),
+        (*held.run_keys, registry, keys.scheduled),
         (
-            keys.ns, RQ, held.run, lane.worker, lane.record, ended.record, closed, *written,
-            end.status, end.text, job_status, failure.packed(end.exc_info), held.ttl_s,
-            end.retention_s, end.note, JOB_DATA,
+            keys.ns, RQ, held.run, lane.record, ended.record, *written, end.status, end.text,
+            job_status, failure.packed(end.exc_info), held.ttl_s, end.retention_s, end.note, end.how,
+            JOB_DATA,
         ),
     )  # fmt: skip
 

@@ -25,12 +25,20 @@ class Entry(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A run to create."""
+    """A run to create; `terms` is JSON of what may end it from outside, "" for nothing."""
 
     function: str
     run: str
     version: str
     app: str
+    terms: str = ""
+
+
+class Keep(NamedTuple):
+    """How long things are kept, in seconds: RQ's jobs, and runs that end without an error."""
+
+    ttl_s: int
+    ended_s: int
 
 
 def append(
@@ -99,12 +107,12 @@ def reclaim(redis: Redis, keys: Keys, consumer: str, idle_ms: int, count: int) -
 
 
 def start(
-    keys: Keys, entry: str, version: str, event: tuple[str, str], ttl_s: int, runs: Sequence[Start]
+    keys: Keys, entry: str, version: str, event: tuple[str, str], keep: Keep, runs: Sequence[Start]
 ) -> Call:
     """Create the runs of one event (its id and text) and acknowledge its entry."""
     return Call(
         "start",
-        (keys.events, keys.functions_version, keys.rq_queues, keys.wake),
+        (keys.events, keys.functions_version, keys.rq_queues, keys.wake, keys.scheduled),
         (
             keys.ns,
             RQ,
@@ -113,7 +121,7 @@ def start(
             version,
             *event,
             JOB_DATA,
-            ttl_s,
+            *keep,
             *(part for run in runs for part in run),
         ),
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from qflow.store.keys import JOB_DATA, RQ, Keys
 from qflow.store.redis import Redis
 from qflow.store.script import Call, run
-from qflow.store.stream import Start
+from qflow.store.stream import Keep, Start
 
 
 class Moved(NamedTuple):
@@ -42,15 +42,15 @@ class Tick(NamedTuple):
 
 
 def tick(
-    keys: Keys, token: int, step: Tick, start: Start, event: tuple[str, str], ttl_s: int
+    keys: Keys, token: int, step: Tick, start: Start, event: tuple[str, str], keep: Keep
 ) -> Call:
     """Start a tick's run and remember the tick as handled."""
     return Call(
         "tick",
-        (keys.cron, keys.leader, keys.rq_queues, keys.wake),
+        (keys.cron, keys.leader, keys.rq_queues, keys.wake, keys.scheduled),
         (
-            keys.ns, RQ, token, step.member, step.last_ms, step.handled_ms, step.tick, start.run,
-            start.function, start.version, start.app, *event, JOB_DATA, ttl_s,
+            keys.ns, RQ, token, step.member, step.last_ms, step.handled_ms, step.tick, *start, *event,
+            JOB_DATA, *keep,
         ),
     )  # fmt: skip
 

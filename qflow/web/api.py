@@ -6,6 +6,7 @@ clock. Errors are `{"error": …, "status": …}`.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,7 @@ from qflow.read.waterfall import waterfall
 from qflow.web import audit
 from qflow.web.exchange import Answer, Ask, Json, Page, Refused, Site
 from qflow.web.intake import accept
+from qflow.web.pages import acting
 from qflow.web.pages.events import ignored, received
 from qflow.web.pages.story import tell
 
@@ -134,6 +136,29 @@ def _health(site: Site, _ask: Ask) -> Answer:
     )
 
 
+def _cancel(site: Site, ask: Ask) -> Answer:
+    return Json({"id": acting.cancel_run(site, ask), "status": "cancelled"})
+
+
+def _rerun(site: Site, ask: Ask) -> Answer:
+    wanted = ask.json()
+    if not isinstance(wanted, dict):
+        raise Refused(400, "the body is an object with step and data, both optional")
+    data = json.dumps(wanted["data"]) if "data" in wanted else ""
+    return Json({"id": acting.rerun_run(site, ask, str(wanted.get("step") or ""), data)})
+
+
+def _pause(site: Site, ask: Ask) -> Answer:
+    wanted = ask.json()
+    how = wanted.get("how", "hold") if isinstance(wanted, dict) else ""
+    acting.pause_function(site, ask.path["function"], how)
+    return Json({"paused": how})
+
+
+def _resume(site: Site, ask: Ask) -> Answer:
+    return Json({"started": acting.resume_function(site, ask.path["function"])})
+
+
 def _audit(site: Site, _ask: Ask) -> Answer:
     return Json({"audit": audit.entries(site)})
 
@@ -175,6 +200,19 @@ _TABLE: Final = (
     Endpoint(
         "events", _send, "Send an event, a list of them, or one a line", (), "POST", "operator"
     ),
+    Endpoint("runs/{run}/cancel", _cancel, "Cancel a run", (), "POST", "operator"),
+    Endpoint(
+        "runs/{run}/rerun",
+        _rerun,
+        "Run it again: {step, data}, both optional",
+        (),
+        "POST",
+        "operator",
+    ),
+    Endpoint(
+        "functions/{function}/pause", _pause, "Pause: {how: hold or skip}", (), "POST", "operator"
+    ),
+    Endpoint("functions/{function}/resume", _resume, "End a pause", (), "POST", "operator"),
     Endpoint("errors", _errors, "Failed runs by fingerprint", (("function", "only of this one"),)),
     Endpoint("workers", _workers, "Workers with their leases, and the leading scheduler"),
     Endpoint("health", _health, "What `qflow doctor` finds"),

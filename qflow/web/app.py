@@ -33,6 +33,7 @@ from qflow.web.exchange import Answer, Ask, Go, Html, Json, Page, Refused, Site
 from qflow.web.guard import COOKIE, Guard
 from qflow.web.live import Live
 from qflow.web.pages import (
+    acting,
     approvals,
     errors,
     events,
@@ -71,6 +72,13 @@ PAGES: Final = (
     Place("/runs/{run}", story.show),
     Place("/runs/{run}/history", story.history),
     Place("/runs/{run}/json", story.download),
+    Place("/runs/{run}/cancel", acting.cancel, "operator", post=True),
+    Place("/runs/{run}/again", acting.again_form, "operator"),
+    Place("/runs/{run}/again", acting.rerun, "operator", post=True),
+    Place("/runs/{run}/hurry/{what}", acting.hurry, "operator", post=True),
+    Place("/workflows/{function}/pause", acting.pause_workflow, "operator", post=True),
+    Place("/workflows/{function}/resume", acting.resume_workflow, "operator", post=True),
+    Place("/errors/{fingerprint}/replay", acting.replay, "operator", post=True),
     Place("/events", events.listing),
     Place("/events/send", sending.form),
     Place("/events/send", sending.send, "operator", post=True),

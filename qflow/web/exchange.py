@@ -15,6 +15,7 @@ from qflow.errors import QflowError
 from qflow.read.opened import Opener
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+from qflow.store.stream import Keep
 from qflow.web.access import Access, Who
 
 
@@ -35,7 +36,7 @@ class Site:
     access: Access
     opener: Opener = field(default_factory=Opener)
     prefix: str = ""
-    rq_ttl_s: int = 500
+    keep: Keep = field(default_factory=lambda: Keep(500, 7 * 86_400))
 
 
 @dataclass(frozen=True, slots=True)

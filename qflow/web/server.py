@@ -16,6 +16,7 @@ from qflow.errors import ConfigError
 from qflow.read.opened import Opener
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+from qflow.store.stream import Keep
 from qflow.web.access import Access, read_access
 from qflow.web.exchange import Site
 
@@ -78,7 +79,7 @@ def site_of(settings: Settings) -> Site:
         access=access_of(settings),
         opener=_opener(),
         prefix=_prefix(settings),
-        rq_ttl_s=max(1, settings.ms("rq_ttl") // 1000),
+        keep=Keep(*settings.kept_s),
     )
 
 

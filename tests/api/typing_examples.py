@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Any, assert_type
 
 import qflow
-from qflow import Approval, Backoff, Cron, Event, EventTrigger, Function, Run, Step, SyncStep
+from qflow import (
+    Approval,
+    Backoff,
+    CancelOn,
+    Cron,
+    Event,
+    EventTrigger,
+    Function,
+    Run,
+    Step,
+    SyncStep,
+    Timeouts,
+)  # fmt: skip
 
 app = qflow.App("shop")
 
@@ -43,6 +55,27 @@ def sync_handler(event: Event[Order], step: SyncStep, run: Run) -> float:
     return float(run.attempt)
 
 
+async def on_failure(event: Event, step: Step, run: Run) -> None:
+    await step.run("note", print, event.data["error"], run.id)
+
+
+@app.function(
+    "controlled",
+    trigger="order/paid",
+    on_failure=on_failure,
+    cancel_on=[CancelOn("order/cancelled", match="data.number", timeout="7d")],
+    timeouts=Timeouts(start="10m", finish="1h"),
+    idempotency="event.data.number",
+)
+def controlled(step: SyncStep, run: Run) -> bool:
+    assert_type(run.cancelled, bool)
+    return assert_type(run.patched("new"), bool)
+
+
+@app.function("wrong", trigger="a", cancel_on="order/cancelled")  # type: ignore[arg-type]
+def wrong() -> None: ...
+
+
 @app.function("async", trigger=["order/*", EventTrigger("order.paid"), Cron("0 9 * * *")])
 async def async_handler(event: Event, step: Step) -> Order:
     assert_type(event.data, dict[str, Any])
@@ -60,4 +93,5 @@ async def send() -> None:
     assert_type(app.send([event, event]), list[str])
     assert_type(await app.asend(event), str)
     assert_type(await app.asend([event]), list[str])
+    assert_type(app.cancel("01JD3Z5W0PSJ9Q0R4M6D8X1B2C"), bool)
     assert_type(async_handler, Function[Any])

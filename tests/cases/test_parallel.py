@@ -262,7 +262,7 @@ def test_a_step_that_is_not_asked_for_again(world: World) -> None:
         return step.parallel(lambda: step.run(name, lambda: name), lambda: step.run("b", lambda: 1))
 
     worker = world.worker(slots=1)
-    worker.worker.slots._frames.keep_calls = lambda run, calls: None  # nothing is remembered
+    worker.worker.slots._frames.keep_calls = lambda run, line: None  # nothing is remembered
     run = world.outcome("chance", "go")
     assert run.output == ["s3", 1]
     assert '"name": "StepVanished"' in run.steps["s1"]

@@ -26,10 +26,10 @@ def test_values_are_fresh_each_time() -> None:
 
 
 def test_a_failure_is_raised_as_it_was() -> None:
-    memo = Memo({"a": error_text(FAILURE)})
+    memo = Memo({"a": error_text({**FAILURE, "attempt": 2})})
     with pytest.raises(StepError) as raised:
         memo.recall("a")
-    assert vars(raised.value) == {**FAILURE, "step_id": "a"}
+    assert vars(raised.value) == {**FAILURE, "step_id": "a", "attempt": 2}
 
 
 def test_an_unknown_step() -> None:

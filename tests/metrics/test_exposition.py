@@ -82,7 +82,10 @@ def create_runs(redis: Redis, keys: Keys, events: int, same_id: bool = False) ->
     stream.append(redis, keys, [Event("user/created", {}, id=name, ts=1) for name in names])
     for i, entry in enumerate(stream.read(redis, keys, "router", events, 1000)):
         start = stream.Start("welcome", f"{i:026}", "1", "acme")
-        run(redis, stream.start(keys, entry.id, version, (names[i], "{}"), 60, [start]))
+        run(
+            redis,
+            stream.start(keys, entry.id, version, (names[i], "{}"), stream.Keep(60, 700), [start]),
+        )
 
 
 def test_exposes_every_metric_with_its_help(port: int) -> None:

@@ -25,7 +25,11 @@ def test_counts_what_telemetry_tells() -> None:
     values = tally.values()
     assert values["qflow_events_received_total"] == {(): 3}
     assert values["qflow_runs_created_total"] == {("f",): 3}
-    assert values["qflow_runs_ended_total"] == {("f", "completed"): 0, ("f", "failed"): 1}
+    assert values["qflow_runs_ended_total"] == {
+        ("f", "completed"): 0,
+        ("f", "failed"): 1,
+        ("f", "cancelled"): 0,
+    }
     attempts = {("f", "ok"): 1, ("f", "retry"): 1, ("f", "failed"): 0}
     assert values["qflow_step_attempts_total"] == attempts
     assert values["qflow_worker_slots"] == {(): 7}

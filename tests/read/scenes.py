@@ -69,7 +69,7 @@ class Hand:
         """Open steps by name, and let go of the run."""
         after = self.lane.next("w", "")
         openings = [Opening(step, spec) for step, spec in specs.items()]
-        call = fork(self.held, (self.lane, after), NOTHING, Suspension(0, True), openings)
+        call = fork(self.held, (self.lane, after), NOTHING, Suspension(0, True), openings, 700)
         assert script.run(self.scene.redis, call) == 1
         self.lane = after
         return self
@@ -120,7 +120,7 @@ class Scene:
         run = ulid(now, os.urandom(10))
         event = json.dumps({"name": "order/paid", "id": run, "ts": now, "data": {"n": 1}})
         made = stream.Start(function, run, "1", "shop")
-        call = invoke.invoke(self.keys, made, (run, event), 500)
+        call = invoke.invoke(self.keys, made, (run, event), stream.Keep(500, 700))
         assert script.run(self.redis, call) == invoke.STARTED
         return run
 

@@ -147,7 +147,11 @@ def test_ten_thousand_runs_take_seconds(scene: Scene) -> None:
     for number in range(10_000):
         run = ulid(1_700_000_000_000 + number, number.to_bytes(10, "big"))
         event = (run, '{"name":"a/b","id":"x","ts":1,"data":{}}')
-        calls.append(invoke.invoke(scene.keys, stream.Start("pay", run, "1", "shop"), event, 500))
+        calls.append(
+            invoke.invoke(
+                scene.keys, stream.Start("pay", run, "1", "shop"), event, stream.Keep(500, 700)
+            )
+        )
     for at in range(0, len(calls), 1000):
         script.run_all(scene.redis, calls[at : at + 1000])
     seen = check(scene)

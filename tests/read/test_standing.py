@@ -37,10 +37,10 @@ def test_a_running_run_says_what_runs_where(scene: Scene) -> None:
 
 def test_a_waiting_run_says_until_when(scene: Scene) -> None:
     run = scene.start("pay")
-    scene.claim().open("charge").again(60_000)
+    scene.claim().open("charge").again(90_000)
     told = said(scene, run)
     assert told is not None
-    assert told.text.startswith("Step 'charge' failed once and waits to try again; goes on in 5")
+    assert told.text.startswith("Step 'charge' failed once and waits to try again; goes on in 1m")
     asleep = scene.start("pay")
     scene.claim().sleep("nap", 3_600_000)
     told = said(scene, asleep)

@@ -15,7 +15,7 @@ from qflow.store.redis import Redis
 
 
 def router(world: World, takeover_ms: int = 30_000) -> Router:
-    return Router(Redis(world.url, 30), world.keys, 500, takeover_ms)
+    return Router(Redis(world.url, 30), world.keys, stream.Keep(500, 700), takeover_ms)
 
 
 @pytest.fixture

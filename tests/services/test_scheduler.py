@@ -10,10 +10,11 @@ from cases.world import Running, World
 from qflow import SyncStep
 from qflow.services.scheduler import Scheduler
 from qflow.store.redis import Redis
+from qflow.store.stream import Keep
 
 
 def scheduler(world: World) -> Scheduler:
-    return Scheduler(Redis(world.url, 30), world.keys, 500, 3000)
+    return Scheduler(Redis(world.url, 30), world.keys, Keep(500, 700), 3000)
 
 
 @pytest.fixture

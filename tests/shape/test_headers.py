@@ -13,7 +13,7 @@ import pytest
 from shape.headers import Header
 from shape.tree import INCLUDES, MODULES, SCRIPTS
 
-from qflow.store import lease, script, timer
+from qflow.store import ending, lease, pause, script, timer
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.script import Call
@@ -42,7 +42,7 @@ def test_keys_and_arguments_are_bound_first_in_the_header_s_order(header: Header
 def test_bodies_use_names(header: Header) -> None:
     assert "KEYS" not in header.rest
     positions = set(re.findall(r"ARGV\[([^\]]*)\]", header.rest))
-    assert positions <= ({"i", "i + 1", "i + 2", "i + 3"} if header.groups else set())
+    assert positions <= ({"i", "i + 1", "i + 2", "i + 3", "i + 4"} if header.groups else set())
     width = sum(header.groups) - 1
     assert "unpack(ARGV" not in header.rest.replace(f"unpack(ARGV, i, i + {width})", "")
 
@@ -100,7 +100,7 @@ def _called(caller: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Call:
         ran.append(call)
         return script.run(redis, call)
 
-    for module in (lease, timer):
+    for module in (ending, lease, pause, timer):
         monkeypatch.setattr(module, "run", run)
     module_name, _, name = caller.rpartition(".")
     function = getattr(importlib.import_module(module_name), name)

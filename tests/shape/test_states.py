@@ -8,9 +8,9 @@ import re
 from shape.headers import Header
 from shape.tree import BY_NAME, INCLUDES, SCRIPTS
 
-from qflow.core.status import ENDED, RUN_STATUSES, TRANSITIONS
+from qflow.core.status import ENDED, RUN_STATUSES, TRANSITIONS, UNFINISHED
 
-OF_LANE = {"q": "queued", "d": "waiting", "w": "waiting", "s": "running"}
+OF_LANE = {"q": "queued", "h": "queued", "d": "waiting", "w": "waiting", "s": "running"}
 HEADERS = [Header(path) for path in SCRIPTS]
 
 
@@ -45,13 +45,10 @@ def test_the_record_says_what_the_index_says() -> None:
     assert written == {name: moved[name] for name in written}
 
 
-def test_new_runs_are_queued() -> None:
+def test_new_runs_are_queued_or_skipped() -> None:
     (create,) = (path.read_text() for path in INCLUDES if path.stem == "create")
-    assert set(re.findall(r"'status', '(\w+)'|:(\w+)', now_ms, run", create)) == {
-        ("queued", ""),
-        ("", "runs"),
-        ("", "queued"),
-    }
+    written = re.findall(r"'HSET', run_key, .*'status', '(\w+)'|:(\w+)', now_ms, run", create)
+    assert {one or other for one, other in written} == {"runs", "queued", "skipped"}
 
 
 def test_ended_runs_stay_ended() -> None:
@@ -66,3 +63,9 @@ def _given() -> set[str]:
     """Return the statuses that the engine ends runs with."""
     calls = BY_NAME["qflow.engine.apply"].calls("End")
     return {str(call.args[0].value) for call in calls if isinstance(call.args[0], ast.Constant)}
+
+
+def test_cancelled_runs_were_unfinished() -> None:
+    (cancel,) = (path.read_text() for path in INCLUDES if path.stem == "cancel")
+    assert re.findall(r"move_index\(.*'(\w+)', known", cancel) == ["cancelled"]
+    assert [a for a, targets in TRANSITIONS.items() if "cancelled" in targets] == list(UNFINISHED)

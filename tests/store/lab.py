@@ -16,6 +16,7 @@ from qflow.store.script import run as execute
 
 FN = "greet"
 TTL_S = 500
+KEEP = stream.Keep(TTL_S, 700)
 WIP_S = 90
 LEASE_MS = 30_000
 
@@ -63,7 +64,7 @@ class Lab:
     def starting(self, entry: str, event: str, *starts: stream.Start, version: str = "") -> Call:
         """The call that starts runs for an entry."""
         text = json.dumps({"name": "go", "id": event, "ts": 1, "data": {}})
-        return stream.start(self.keys, entry, version or self.version, (event, text), TTL_S, starts)
+        return stream.start(self.keys, entry, version or self.version, (event, text), KEEP, starts)
 
     def new(self, function: str = FN) -> stream.Start:
         """A run to create."""
@@ -121,7 +122,7 @@ class Lab:
         """The call that opens steps of a run held by `lane`, and lets go of it."""
         state = open_steps.Suspension(known, len(openings) > 1 or not suspend)
         after = lane.next("w", "") if suspend else lane
-        return open_steps.fork(held, (lane, after), run.NOTHING, state, openings)
+        return open_steps.fork(held, (lane, after), run.NOTHING, state, openings, KEEP.ended_s)
 
     def opened(self, run_id: str) -> dict[str, str]:
         """The records of a run's open steps."""
@@ -230,4 +231,6 @@ def wrote(step: str, result: str = '{"ok":1}', attempt: int = 0) -> Written:
     return Written(step, result, trace)
 
 
-__all__ = ["FN", "LEASE_MS", "TTL_S", "WIP_S", "Lab", "advancing", "job_id", "opening", "wrote"]
+__all__ = [
+    "FN", "KEEP", "LEASE_MS", "TTL_S", "WIP_S", "Lab", "advancing", "job_id", "opening", "wrote",
+]  # fmt: skip

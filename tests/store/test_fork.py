@@ -77,7 +77,7 @@ def test_a_finished_step_is_kept(lab: Lab) -> None:
     held, lane = lab.stepping()
     after = lane.next("w", "")
     call = open_steps.fork(
-        held, (lane, after), wrote("send"), Suspension(0, False), [Opening("a", JOB)]
+        held, (lane, after), wrote("send"), Suspension(0, False), [Opening("a", JOB)], 700
     )
     assert lab(call) == 1
     assert lab.steps(held.run) == {"send": '{"ok":1}'}

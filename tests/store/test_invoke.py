@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from store.lab import FN, TTL_S, Lab
+from store.lab import FN, KEEP, Lab
 
 from qflow.store.invoke import invoke
 from qflow.store.script import Call
 
 
 def invoking(lab: Lab, function: str = FN, event: str = "e1") -> Call:
-    return invoke(lab.keys, lab.new(function), (event, "{}"), TTL_S)
+    return invoke(lab.keys, lab.new(function), (event, "{}"), KEEP)
 
 
 def test_it_starts_a_run(lab: Lab) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from store.lab import FN, TTL_S, Lab
+from store.lab import FN, KEEP, Lab
 
 from qflow.store import timer
 from qflow.store.script import Call
@@ -19,7 +19,7 @@ def last_ms(lab: Lab) -> int:
 
 def ticking(lab: Lab, token: int, last_ms: int, tick_ms: int) -> Call:
     step = timer.Tick(MEMBER, last_ms, tick_ms, str(tick_ms))
-    return timer.tick(lab.keys, token, step, lab.new(), (f"cron:{tick_ms}", "{}"), TTL_S)
+    return timer.tick(lab.keys, token, step, lab.new(), (f"cron:{tick_ms}", "{}"), KEEP)
 
 
 def test_a_run_for_a_tick(lab: Lab, last_ms: int) -> None:
@@ -72,6 +72,6 @@ def test_a_removed_schedule_fires_nothing(lab: Lab, last_ms: int) -> None:
 def test_a_schedule_can_step_on_without_a_run(lab: Lab, last_ms: int) -> None:
     token = lab.lead()
     step = timer.Tick(MEMBER, last_ms, last_ms + 1000, "")
-    assert lab(timer.tick(lab.keys, token, step, lab.new(), ("", "{}"), TTL_S)) == 0
+    assert lab(timer.tick(lab.keys, token, step, lab.new(), ("", "{}"), KEEP)) == 0
     assert timer.schedules(lab.redis, lab.keys) == {MEMBER: last_ms + 1000}
     assert lab.queue() == []

@@ -37,7 +37,15 @@ def guarded(visit: Any) -> TestClient:
 
 
 def filled(path: str) -> str:
-    return path.format(function="pay", run="R", event="1-1", approval="A", decision="approve")
+    return path.format(
+        function="pay",
+        run="R",
+        event="1-1",
+        approval="A",
+        decision="approve",
+        what="retry-now",
+        fingerprint="F",
+    )
 
 
 def test_nothing_is_reachable_without_credentials(guarded: TestClient) -> None:

@@ -10,6 +10,7 @@ local leases_key, lanes_key, scheduled_key = unpack(KEYS)
 local ns, worker, lease_ms, id = unpack(ARGV)
 -- include: clock
 -- include: index
+-- include: hold
 local run = string.sub(id, 1, 26)
 local run_key = ns .. ':run:' .. run
 local hash = string.match(id, '^%w+%-(%w+)%-%d+$') or ''
@@ -22,6 +23,14 @@ local current = token and token == string.match(id, '%-(%d+)$')
 local repeated = current and state == 's' and owner == worker -- only the reply was lost
 if not repeated and not (current and (state == 'q' or state == 'd')) then
   redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
+  return {}
+end
+if not repeated and is_paused(ns, known[2]) then
+  if open then
+    hold_open(ns, 'rq', run_key, id, known[2], hash, open)
+  else
+    hold_run(ns, 'rq', run, id, known)
+  end
   return {}
 end
 local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step

@@ -6,13 +6,15 @@
 -- that led to this step and is closed with it.
 -- KEYS: wip finished lanes
 -- ARGV: ns rq worker data ttl retention_s [run expected next entered closed started_ms step result trace fn timeout created output]...
--- Builds: <ns>:run:<run>…, <rq>:job:<closed> and of `entered`, the indexes of the runs' status
--- Returns: for each run 1 done, 2 done before, or the current lane record where the lease was lost
+-- Builds: <ns>:run:<run>…, <rq>:job:<closed> and of `entered`, <ns>:functions:listened, <ns>:events, the run's places in <ns>:cancel:<rule> and <ns>:deadlines, the indexes of the runs' status
+-- Returns: for each run 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.advance
 local wip_key, finished_key, lanes_key = unpack(KEYS)
 local ns, rq, worker, data, ttl, retention_s = unpack(ARGV, 1, 6)
 -- include: fence
 -- include: clock
+-- include: unwatch
+-- include: tell
 local jobs = rq .. ':job:'
 local expiry, millis = string.format('%d', seconds + ttl), string.format('%.0f', now_ms)
 local finished, left, ended, by_function = {'ZADD', finished_key}, {'ZREM', wip_key}, {}, {}
@@ -25,7 +27,9 @@ local function close(id, written)
   finished[#finished + 1] = expiry
   finished[#finished + 1] = id
 end
-local function end_run(run, run_key, fn, created)
+local function end_run(run, run_key, fn, created, output)
+  unwatch(ns, redis.call('HGET', run_key, 'watched'))
+  tell_end(ns, run, fn, 'completed', '"output":' .. output)
   redis.call('XADD', run_key .. ':trace', '*', 'j', '{"t":"end","status":"completed"}')
   redis.call('EXPIRE', run_key, retention_s)
   redis.call('EXPIRE', run_key .. ':steps', retention_s)
@@ -60,7 +64,7 @@ for i = 7, #ARGV, 13 do
         'worker_name', worker, 'ended_at', stamp)
     end
     close(closed, started_ms == '')
-    if output ~= '' then end_run(run, run_key, fn, created) end
+    if output ~= '' then end_run(run, run_key, fn, created, output) end
   end
   replies[#replies + 1] = refused or 1
 end

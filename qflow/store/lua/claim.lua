@@ -1,11 +1,11 @@
 -- Take jobs from the queue for the free places of a worker, each with its run's state and finished steps.
 -- A job id that no longer is its run's current job (a duplicate, a leftover) is dropped and counted.
 -- A job whose worker died is a suspect until it ends: a worker takes one of them at a time, so that
--- those who died together with a job that kills its worker are not with it every time.
--- Of a run that has had open steps no finished ones are returned: a worker may know them already.
+-- those who died together with a job that kills its worker are not with it every time. A job of a paused
+-- function is put aside. Of a run that has had open steps no finished ones are returned: a worker may know them already.
 -- KEYS: queue wake leases lanes wip scheduled
 -- ARGV: ns rq worker wip_ttl [place]...
--- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, the indexes of the runs' status
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:paused, <ns>:held:<fn>, the indexes of the runs' status
 -- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}, for an open step {job, its record, some of the run hash, {}, 1}
 -- Callers: store.run.claim
 local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
@@ -17,22 +17,13 @@ if not first then return {} end
 -- include: clock
 -- include: index
 -- include: wake
-local skipped = {}
-local function deaths_of(member)
-  local run, hash = string.match(member, '^(%w+):?(%w*)$')
-  local run_key = ns .. ':run:' .. run
-  local record = hash == '' and redis.call('HGET', run_key, 'lane') or redis.call('HGET', run_key .. ':open', hash)
-  return tonumber(string.match(record or '', '^s|%d+|%d+|(%d+)') or 0)
-end
-local function holds_suspect()
-  for _, member in ipairs(redis.call('SMEMBERS', lanes_key)) do
-    if deaths_of(member) > 1 then return true end
-  end
-  return false
-end
+-- include: hold
+-- include: suspect
+local skipped, held = {}, 0
+local pausing = redis.call('EXISTS', ns .. ':paused') == 1
 local function drop(id, current)
-  redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
   local job = rq .. ':job:' .. id
+  redis.call('HINCRBY', ns .. ':counters', 'dropped', 1)
   if not current and redis.call('HGET', job, 'status') == 'queued' then -- requeued by hand
     redis.call('HSET', job, 'status', 'canceled')
     if redis.call('TTL', job) == -1 then redis.call('EXPIRE', job, wip_ttl) end
@@ -43,10 +34,14 @@ local function start_job(id)
     'last_heartbeat', stamp, 'worker_name', worker)
   redis.call('ZADD', wip_key, seconds + wip_ttl, id .. ':' .. worker)
 end
-local function take_open(id, run_key, record, hash)
+local function take_open(id, run_key, fn, record, hash)
   local state, token, counts, step = string.match(record, '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
   if token ~= string.match(id, '%-(%d+)$') or (state ~= 'q' and state ~= 'd') then return drop(id, false) end
-  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect() then
+  if pausing and is_paused(ns, fn) then
+    held = held + 1
+    return hold_open(ns, rq, run_key, id, fn, hash, record)
+  end
+  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect(ns, lanes_key) then
     skipped[#skipped + 1] = id
     return nil
   end
@@ -55,11 +50,10 @@ local function take_open(id, run_key, record, hash)
   if state == 'd' then redis.call('ZREM', scheduled_key, id) end
   redis.call('SADD', lanes_key, string.sub(id, 1, 26) .. ':' .. hash)
   start_job(id)
-  local fields = {'fn', 'app', 'version', 'created', 'started', 'attempt', 'forked'}
-  local values = redis.call('HMGET', run_key, unpack(fields))
   local reply = {}
-  for i, field in ipairs(fields) do
-    if values[i] then reply[#reply + 1] = field; reply[#reply + 1] = values[i] end
+  for _, field in ipairs({'fn', 'app', 'version', 'created', 'started', 'attempt', 'forked'}) do
+    local value = redis.call('HGET', run_key, field)
+    if value then reply[#reply + 1] = field; reply[#reply + 1] = value end
   end
   return {id, record, reply, {}, 1}
 end
@@ -73,11 +67,15 @@ local function take(id)
   if forked then
     local hash = string.match(id, '^%w+%-(%w+)%-%d+$') or ''
     local record = redis.call('HGET', run_key .. ':open', hash)
-    if record then return take_open(id, run_key, record, hash) end
+    if record then return take_open(id, run_key, known[2], record, hash) end
     current = current and hash == (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10))
   end
   if not current or (state ~= 'q' and state ~= 'd') then return drop(id, current) end
-  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect() then
+  if pausing and is_paused(ns, known[2]) then
+    held = held + 1
+    return hold_run(ns, rq, run, id, known)
+  end
+  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect(ns, lanes_key) then
     skipped[#skipped + 1] = id
     return nil
   end
@@ -100,7 +98,7 @@ local id = first
 while id do
   local job = take(id)
   if job then taken[#taken + 1] = job end
-  if #taken >= count or #skipped >= 32 then break end
+  if #taken >= count or #skipped >= 32 or held >= 500 then break end
   id = redis.call('LPOP', queue_key)
 end
 local left = redis.call('LLEN', queue_key)

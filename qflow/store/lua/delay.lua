@@ -3,7 +3,7 @@
 -- KEYS: run steps trace closed opened wip registry scheduled
 -- ARGV: ns rq run worker expected next closed_id opened_id step result trace data description timeout ttl closed_status failure attempt delay_ms due_ms note
 -- Builds: <ns>:lanes:<worker>, <ns>:wake:timer, <rq>:results:<closed>, the indexes of the run's status
--- Returns: 1 done, 2 done before, or the current lane record where the lease was lost
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.delay
 local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, registry_key, scheduled_key = unpack(KEYS)
 local ns, rq, run, worker, expected, next, closed_id, opened_id, step, result, trace, data, description,

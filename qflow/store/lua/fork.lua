@@ -4,31 +4,37 @@
 -- is, so that a call may be repeated. Where an event that a step asks for is there already, nothing is
 -- written and its entries are returned, for the worker to look at them first.
 -- KEYS: run steps trace open waits
--- ARGV: ns rq run worker expected next closed_id step result trace data ttl known grouped [hash step item]...
+-- ARGV: ns rq run worker expected next closed_id step result trace data ttl keep_s known grouped [hash step item]...
 -- Builds: <ns>:lanes:<worker>, <ns>:forks, <ns>:waiters:<digest>, <ns>:recent:<digest>, <ns>:signal:<name>, <ns>:approvals, <ns>:events, <ns>:functions, <rq>:job:<id>, a child's keys, the indexes of the run's status
--- Returns: 1 done, 2 done before, the current lane record where the lease was lost, or {hash, entry...} to look at
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, the current lane record where the lease was lost, or {hash, entry...} to look at
 -- Callers: store.open.fork
 local run_key, steps_key, trace_key, open_key, waits_key = unpack(KEYS)
-local ns, rq, run, worker, expected, next, closed_id, step, result, trace, data, ttl, known, grouped =
-  unpack(ARGV, 1, 14)
+local ns, rq, run, worker, expected, next, closed_id, step, result, trace, data, ttl, keep_s, known,
+  grouped = unpack(ARGV, 1, 15)
 -- include: fence
 local suspends = next ~= expected
 local refused = refuse(run_key, ns, expected, suspends and next or '')
 if refused then return refused end
 -- include: clock
 -- include: jobs
--- include: create
 -- include: commit
 -- include: index
+-- include: unwatch
+-- include: holdings
+-- include: tell
+-- include: cancel
+-- include: terms
+-- include: create
 -- include: wake
 -- include: timer
 -- include: resume
 -- include: open
 -- include: settle
+-- include: ending
 -- include: lookback
 -- include: opening
 local items = {}
-for i = 15, #ARGV, 3 do
+for i = 16, #ARGV, 3 do
   local hash, name, item = ARGV[i], ARGV[i + 1], cjson.decode(ARGV[i + 2])
   item.text = ARGV[i + 2]
   if item.kind == 'drop' then
@@ -58,7 +64,7 @@ end
 local token = string.match(next, '^%a|(%d+)|')
 local queued = 0
 for _, each in ipairs(items) do
-  queued = queued + open_step(ns, rq, run, token, info[1], each[1], each[2], each[3], data, ttl)
+  queued = queued + open_step(ns, rq, run, token, info[1], each[1], each[2], each[3], data, ttl, keep_s)
 end
 if grouped == '1' or queued > 0 then
   redis.call('HSET', run_key, 'forked', 1)

@@ -3,7 +3,7 @@
 -- their job when they end.
 -- KEYS: run closed opened wip finished
 -- ARGV: ns worker expected next closed_id opened_id data description timeout ttl wip_ttl
--- Returns: 1 done, 2 done before, or the current lane record where the lease was lost
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.run.open_step
 local run_key, closed_key, opened_key, wip_key, finished_key = unpack(KEYS)
 local ns, worker, expected, next, closed_id, opened_id, data, description, timeout, ttl, wip_ttl = unpack(ARGV)

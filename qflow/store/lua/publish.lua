@@ -1,11 +1,12 @@
 -- Publish the functions of one publisher (an app in a folder): new ones and changed ones take
 -- effect, those it no longer has are removed, schedules included. A function that another publisher
--- has taken over meanwhile is left to that one.
--- KEYS: functions functions_version cron published
+-- has taken over meanwhile is left to that one. What functions listen for of qflow's own events is
+-- noted, so that a run's end costs one look where nobody does.
+-- KEYS: functions functions_version functions_listened cron published
 -- ARGV: publisher count [id spec]... [member]...
 -- Returns: 1 where anything changed, 0 where all was published before
 -- Callers: store.directory.publish
-local functions_key, version_key, cron_key, published_key = unpack(KEYS)
+local functions_key, version_key, listened_key, cron_key, published_key = unpack(KEYS)
 local publisher, count = ARGV[1], tonumber(ARGV[2])
 -- include: clock
 local mine, ticks, changed = {}, {}, 0
@@ -33,6 +34,17 @@ for _, member in ipairs(redis.call('ZRANGE', cron_key, 0, -1)) do
   if mine[string.match(member, '^([^|]+)|')] and not ticks[member] then
     redis.call('ZREM', cron_key, member)
     changed = 1
+  end
+end
+if changed == 1 then -- which ends of runs are to be told of
+  redis.call('DEL', listened_key)
+  for _, spec in ipairs(redis.call('HVALS', functions_key)) do
+    if string.find(spec, '"qflow/function.', 1, true) then
+      for _, trigger in ipairs(cjson.decode(spec).triggers) do
+        local kind = string.match(trigger.event or '', '^qflow/function%.(%a+)$')
+        if kind then redis.call('HSET', listened_key, kind, 1) end
+      end
+    end
   end
 end
 redis.call('DEL', published_key)

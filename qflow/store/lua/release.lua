@@ -3,7 +3,7 @@
 -- KEYS: open closed opened wip scheduled
 -- ARGV: ns rq run worker hash expected next closed_id opened_id data description ttl delay_ms
 -- Builds: <ns>:lanes:<worker>, <ns>:wake:timer
--- Returns: 1 done, 2 done before, the current record where the lease was lost, or "" where the step was given up
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, the current record where the lease was lost, or "" where the step was given up
 -- Callers: store.open.release
 local open_key, closed_key, opened_key, wip_key, scheduled_key = unpack(KEYS)
 local ns, rq, run, worker, hash, expected, next, closed_id, opened_id, data, description, ttl, delay_ms = unpack(ARGV)

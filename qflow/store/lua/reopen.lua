@@ -2,7 +2,7 @@
 -- KEYS: trace open closed opened wip failed scheduled
 -- ARGV: ns rq run worker hash expected next closed_id opened_id data description ttl failure delay_ms note
 -- Builds: <ns>:lanes:<worker>, <ns>:wake:timer, <rq>:results:<closed>
--- Returns: 1 done, 2 done before, the current record where the lease was lost, or "" where the step was given up
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, the current record where the lease was lost, or "" where the step was given up
 -- Callers: store.open.reopen
 local trace_key, open_key, closed_key, opened_key, wip_key, failed_key, scheduled_key = unpack(KEYS)
 local ns, rq, run, worker, hash, expected, next, closed_id, opened_id, data, description, ttl, failure,

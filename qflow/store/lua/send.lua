@@ -2,7 +2,7 @@
 -- step's job is closed, and the one that goes on in the handler opened, started by the same worker.
 -- KEYS: run steps trace closed opened wip finished events
 -- ARGV: ns worker expected next closed_id opened_id step result trace data description ttl wip_ttl [event]...
--- Returns: 1 done, 2 done before, or the current lane record where the lease was lost
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, or the current lane record where the lease was lost
 -- Callers: store.open.send
 local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, finished_key, events_key = unpack(KEYS)
 local ns, worker, expected, next, closed_id, opened_id, step, result, trace, data, description, ttl,

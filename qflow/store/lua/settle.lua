@@ -3,7 +3,7 @@
 -- KEYS: run steps open
 -- ARGV: ns rq run worker hash expected step result trace job_status failure ttl data
 -- Builds: <ns>:lanes:<worker>, <ns>:run:<run>:order, <rq>:job:<id>, <rq>:results:<id>, the indexes of the run's status
--- Returns: 1 done, 2 done before, the current record where the lease was lost, or "" where the step is open no more
+-- Returns: 1 done, 2 done before, 3 the run was cancelled, the current record where the lease was lost, or "" where the step is open no more
 -- Callers: store.open.settle
 local run_key, steps_key, open_key = unpack(KEYS)
 local ns, rq, run, worker, hash, expected, step, result, trace, job_status, failure, ttl, data = unpack(ARGV)

@@ -33,7 +33,7 @@ def decide(site: Site, ask: Ask) -> Answer:
         "at": runs.now_ms(site.redis),
     }
     result = value_text(json.dumps(told))
-    call = wait.signal(site.keys, found.signal, os.urandom(12).hex(), result, site.rq_ttl_s)
+    call = wait.signal(site.keys, found.signal, os.urandom(12).hex(), result, site.keep.ttl_s)
     if not script.run(site.redis, call):
         raise Refused(409, f"approval {found.id} has been decided meanwhile")
     return Go(f"/runs/{found.run}")

@@ -21,7 +21,10 @@ def show(site: Site, ask: Ask) -> Answer:
         return Go(f"/runs/{run}")
     told = tell(site, run)
     context: dict[str, Any] = {"at": "runs", "told": told, "fall": waterfall(told), "kinds": KINDS}
-    context["standing"] = standing(told, _around(site))
+    context["waits"] = {
+        step.kind for step in told.steps if step.status in ("waiting", "sleeping")
+    } | ({"step"} if told.due is not None else set())
+    context["standing"] = standing(told, _around(site, told.row.function))
     return Html("_story.html" if ask.partial else "run.html", context)
 
 
@@ -50,7 +53,8 @@ def tell(site: Site, run: str) -> Timeline:
     return site.opener.story(timeline(site.redis, site.keys, run))
 
 
-def _around(site: Site) -> Around:
+def _around(site: Site, function: str) -> Around:
     redis, keys = site.redis, site.keys
-    depth = int(redis.call("LLEN", keys.queue))
-    return Around(depth, topology.leases(redis, keys), topology.leader(redis, keys))
+    depth, paused = redis.pipeline([("LLEN", keys.queue), ("HGET", keys.paused, function)])
+    leader = topology.leader(redis, keys)
+    return Around(int(depth), topology.leases(redis, keys), leader, text(paused))

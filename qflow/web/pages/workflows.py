@@ -15,7 +15,7 @@ from qflow.web.exchange import Answer, Ask, Html, Site
 
 def listing(site: Site, ask: Ask) -> Answer:
     """List the published functions."""
-    views = functions.functions(site.redis, site.keys)
+    views = [v for v in functions.functions(site.redis, site.keys) if not v.hidden]
     now = now_ms(site.redis)
     found = paces(site.redis, site.keys, [view.id for view in views])
     wanted = ask.query.get("q", "").strip().lower()
@@ -34,6 +34,7 @@ def described(view: FunctionView, pace: Pace, now: int) -> dict[str, Any]:
         "app": spec.get("app", ""),
         "published": bool(spec),
         "triggers": [words.trigger(each, now) for each in spec.get("triggers", ())],
+        "paused": view.paused,
         "runs": view.runs,
         "total": sum(view.runs.values()),
         "waiting": waiting,
@@ -47,6 +48,9 @@ def _standing(view: FunctionView, pace: Pace) -> tuple[str, str]:
     """Return the state of a function and its words."""
     if not view.spec:
         return "cancelled", "not published"
+    if view.paused:
+        fates = {"skip": "paused, skipping", "hold": "paused, holding", "resuming": "resuming"}
+        return "paused", fates.get(view.paused, "paused")
     if pace.recent and pace.recent[-1].status == "failed":
         return "failed", "last run failed"
     if view.runs["running"]:

@@ -9,7 +9,7 @@ import signal
 import time
 
 import qflow
-from qflow import Event, Run, Step, SyncStep
+from qflow import CancelOn, Event, Run, Step, SyncStep, Timeouts
 from qflow.store.redis import Redis
 
 app = qflow.App("chaos")
@@ -97,6 +97,18 @@ def held(event: Event, step: SyncStep, run: Run) -> list[str]:
 async def aheld(event: Event, step: Step, run: Run) -> list[str]:
     first = await step.run("s0", ahold, run.id, "s0", [], event.data["seconds"])
     return [first, await step.run("s1", awork, run.id, "s1", [first], 0.001)]
+
+
+@app.function(
+    "dropped",
+    trigger="load/dropped",
+    cancel_on=CancelOn("load/drop", match="data.n"),
+    timeouts=Timeouts(start="60s", finish="5s"),
+)
+def dropped(event: Event, step: SyncStep, run: Run) -> list[str]:
+    first = step.run("s0", work, run.id, "s0", [], 0.002)
+    step.sleep("pause", event.data["sleep"])
+    return [first, step.run("s1", work, run.id, "s1", [first], 0.001)]
 
 
 @app.function("clock", trigger="load/clock")

@@ -8,12 +8,16 @@ local function end_open_steps(ns, rq, run, ttl, retention_s)
   redis.call('EXPIRE', run_key .. ':order', retention_s)
   redis.call('ZREM', ns .. ':forks', run)
 end
-local function tell_parent(ns, rq, parent, hash, status, text, ttl, data)
-  local result = '{"error":' .. text .. '}'
-  if status == 'completed' then
-    result = '{"ok":' .. text .. '}'
-  elseif status == 'cancelled' then
-    result = '{"error":{"name":"RunCancelled","message":"the invoked run was cancelled","traceback":""}}'
+local function result_of(status, text) -- of an invoked run, for the step that waits for it
+  if status == 'completed' then return '{"ok":' .. text .. '}' end
+  if status == 'failed' then return '{"error":' .. text .. '}' end
+  if status == 'cancelled' then
+    return '{"error":{"name":"RunCancelled","message":"the invoked run was cancelled","traceback":""}}'
   end
-  settle(ns, rq, parent, hash, result, '', ttl, data)
+  return '{"error":{"name":"RunSkipped","message":"the invoked run was skipped: its function is paused","traceback":""}}'
+end
+local function end_for_others(ns, rq, run, status, text, ttl, retention_s, data)
+  local known = redis.call('HMGET', ns .. ':run:' .. run, 'forked', 'parent', 'parent_step')
+  if known[1] then end_open_steps(ns, rq, run, ttl, retention_s) end
+  if known[2] then settle(ns, rq, known[2], known[3], result_of(status, text), '', ttl, data) end
 end

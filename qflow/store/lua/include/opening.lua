@@ -1,22 +1,25 @@
 -- Opens one step beside the main lane, by its kind; returns 1 where that queued a job. Needs clock, jobs,
--- create, timer, open and settle.
+-- create, timer, open, settle and ending.
 -- Both return a result where the wait is over before it began.
-local function start_child(ns, rq, run, hash, item, data, ttl)
+local function start_child(ns, rq, run, hash, item, data, ttl, keep_s)
   local spec = redis.call('HGET', ns .. ':functions', item.fn)
   if not spec then return item.refused end
   spec = cjson.decode(spec)
   local child, child_id = item.child, 'invoke:' .. run .. ':' .. hash
-  if not create_run(ns, rq, item.fn, child, spec.version, spec.app, child_id, item.event, data, ttl) then
+  if not create_run(ns, rq, item.fn, child, spec.version, spec.app, child_id, item.event, data, ttl, nil,
+      item.terms, keep_s, scheduled_of(ns, rq)) then
     child = redis.call('GET', ns .. ':seen:' .. item.fn .. ':' .. child_id) -- begun before, then dropped
-    local ended = redis.call('HMGET', ns .. ':run:' .. child, 'output', 'error')
-    if ended[1] then return '{"ok":' .. ended[1] .. '}' end
-    if ended[2] then return '{"error":' .. ended[2] .. '}' end
   end
-  redis.call('HSET', ns .. ':run:' .. child, 'parent', run, 'parent_step', hash)
+  local child_key = ns .. ':run:' .. child
+  local known = redis.call('HMGET', child_key, 'lane', 'status', 'output', 'error')
   redis.call('HSET', ns .. ':run:' .. run, 'child:' .. hash, child)
+  if string.sub(known[1] or 'e', 1, 1) == 'e' then -- it has ended, or is gone
+    return result_of(known[2] or 'cancelled', known[3] or known[4])
+  end
+  redis.call('HSET', child_key, 'parent', run, 'parent_step', hash)
   return nil
 end
-local function begin_wait(ns, rq, run, hash, item, data, ttl)
+local function begin_wait(ns, rq, run, hash, item, data, ttl, keep_s)
   local member = run .. ':' .. hash
   if item.kind == 'event' then
     for _, digest in ipairs(item.digests) do
@@ -26,11 +29,11 @@ local function begin_wait(ns, rq, run, hash, item, data, ttl)
     if not redis.call('SET', ns .. ':signal:' .. item.signal, member, 'NX') then return item.refused end
     if item.approval then redis.call('ZADD', ns .. ':approvals', now_ms, member) end
   elseif item.kind == 'child' then
-    return start_child(ns, rq, run, hash, item, data, ttl)
+    return start_child(ns, rq, run, hash, item, data, ttl, keep_s)
   end
   return nil
 end
-local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl)
+local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl, keep_s)
   local run_key = ns .. ':run:' .. run
   if item.kind == 'drop' then
     local record = redis.call('HGET', run_key .. ':open', hash)
@@ -64,7 +67,7 @@ local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl)
     redis.call('HSET', run_key .. ':waits', 'e:' .. item.found_id, hash)
     over = '{"ok":' .. item.found .. '}'
   else
-    over = begin_wait(ns, rq, run, hash, item, data, ttl)
+    over = begin_wait(ns, rq, run, hash, item, data, ttl, keep_s)
   end
   if over then
     settle(ns, rq, run, hash, over, '', ttl, data)

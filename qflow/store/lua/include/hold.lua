@@ -1,0 +1,19 @@
+-- Puts a queued run, or an open step, aside while its function is paused: its job waits in a list of the
+-- function's own. `known` are the run's lane, fn, status and created. Needs clock and index.
+local function hold_job(ns, rq, fn, id)
+  redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred')
+  redis.call('RPUSH', ns .. ':held:' .. fn, id)
+end
+local function hold_run(ns, rq, run, id, known)
+  redis.call('HSET', ns .. ':run:' .. run, 'lane', 'h' .. string.sub(known[1], 2), 'status', 'queued')
+  hold_job(ns, rq, known[2], id)
+  move_index(ns, known[2], run, known[3], 'queued', known[4])
+end
+local function hold_open(ns, rq, run_key, id, fn, hash, record)
+  redis.call('HSET', run_key .. ':open', hash, 'h' .. string.sub(record, 2))
+  hold_job(ns, rq, fn, id)
+end
+local function is_paused(ns, fn)
+  local how = redis.call('HGET', ns .. ':paused', fn)
+  return how == 'skip' or how == 'hold'
+end

@@ -1,0 +1,161 @@
+"""Runs again: the same event, other data, from a step on with what had finished before it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from cases.world import FAST, World
+
+import qflow
+from qflow import Event, QflowError, SyncStep
+from qflow.encryption import Encryption
+from qflow.engine.rerunning import Change, Rerunner
+from qflow.read.finished import before
+from qflow.read.nearest import NotFound
+from qflow.store import again, script
+from qflow.store.stream import Keep
+
+
+@dataclasses.dataclass
+class Order:
+    number: int
+
+
+def rerun(world: World, run: str, change: Change | None = None, step: str = "") -> Any:
+    kept = before(world.redis, world.keys, run, step).kept if step else ()
+    made = Rerunner(world.redis, world.keys, Keep(500, 700))
+    new = made.rerun(run, change or Change(), kept)
+    return world.until_status(new, "completed", "failed")
+
+
+def test_a_failed_run_and_its_event(world: World) -> None:
+    tries = itertools.count()
+
+    @world.app.function("f", trigger="go", retries=0)
+    def f(event: Event) -> Any:
+        if next(tries) == 0:
+            raise ValueError("once")
+        return event.data["n"]
+
+    world.worker()
+    failed = world.outcome("f", "go", {"n": 7})
+    assert failed.status == "failed"
+    new = rerun(world, failed.id)
+    assert new.output == 7
+    assert new.fields["origin"] == failed.id
+    assert world.look(failed.id).fields["again"] == new.id
+    assert rerun(world, failed.id, Change(data={"n": 8})).output == 8
+
+
+@pytest.fixture
+def chain(world: World) -> list[str]:
+    """A function of three steps of which the second fails; the list says what was executed."""
+    ran: list[str] = []
+
+    def note(name: str, value: int) -> int:
+        ran.append(f"{name} {value}")
+        if name == "b" and value < 10:
+            raise ValueError("too small")
+        return value + 1
+
+    def ship(order: Order, to: str) -> str:
+        ran.append("c")
+        return f"{order.number} {to}"
+
+    @world.app.function("f", trigger="go", retries=0)
+    def f(step: SyncStep) -> Any:
+        a = step.run("a", note, "a", 1)
+        step.sleep("nap", "10ms")
+        b = step.run("b", note, "b", a)
+        return step.run("c", ship, Order(b), to="x")
+
+    world.worker()
+    return ran
+
+
+def test_from_a_step_on_with_other_input(world: World, chain: list[str]) -> None:
+    failed = world.outcome("f", "go")
+    assert failed.status == "failed"
+    new = rerun(world, failed.id, Change(step="b", input={"value": 20}), "b")
+    assert new.output == "21 x"
+    assert chain == ["a 1", "b 2", "b 20", "c"], "the steps before were not executed again"
+    assert sorted(failed.steps) == ["a", "b", "nap"]
+    last = rerun(world, new.id, Change(step="c", input={"order": {"number": 5}}), "c")
+    assert last.output == "5 x"
+    by_place = rerun(world, new.id, Change(step="c", input=[{"number": 6}, "y"]), "c")
+    assert by_place.output == "6 y"
+
+
+def test_from_a_step_on_as_it_was(world: World, chain: list[str]) -> None:
+    failed = world.outcome("f", "go")
+    assert rerun(world, failed.id, step="b").status == "failed"
+    assert chain == ["a 1", "b 2", "b 2"]
+    assert rerun(world, failed.id, step="a").status == "failed"
+    assert chain == ["a 1", "b 2", "b 2", "a 1", "b 2"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"price": 1}, "names 'price', which is no argument of its function; they are name, value"),
+        ([1, 2, 3], "does not fit its function"),
+    ],
+)
+def test_input_that_does_not_fit(world: World, chain: list[str], given: object, words: str) -> None:
+    failed = world.outcome("f", "go")
+    new = rerun(world, failed.id, Change(step="b", input=given), "b")
+    assert words in new.error["message"]
+    assert chain == ["a 1", "b 2"]
+
+
+def test_a_step_that_is_not_there(world: World, chain: list[str]) -> None:
+    failed = world.outcome("f", "go")
+    with pytest.raises(NotFound, match=r"no step 'd'; .*its steps are 'a', 'nap', 'b'"):
+        before(world.redis, world.keys, failed.id, "d")
+
+
+def test_a_sleep_is_skipped_and_a_retry_made_now(world: World) -> None:
+    tries = itertools.count()
+
+    def fails_once() -> str:
+        if next(tries) == 0:
+            raise ValueError("once")
+        return "done"
+
+    slow = dataclasses.replace(FAST, base="1h", max="1h")
+
+    @world.app.function("f", trigger="go", backoff=slow)
+    def f(step: SyncStep) -> str:
+        step.sleep("long", "1d")
+        return step.run("again", fails_once)
+
+    world.worker()
+    event = world.send("go")
+    run = world.run_of(event, "f")
+    world.until_status(run, "waiting")
+    assert script.run(world.redis, again.hasten(world.keys, run, "sleep", "", 500)) == [1, b"long"]
+    world.until(lambda: world.look(run).told("retry"), "the first attempt")
+    world.until_status(run, "waiting")
+    assert script.run(world.redis, again.hasten(world.keys, run, "retry", "", 500)) == [1, b"again"]
+    assert world.ended(event, "f").output == "done"
+
+
+def test_encrypted_results_cannot_be_kept(world: World) -> None:
+    keys = [b64encode(bytes(32)).decode()]
+    app = qflow.App(
+        "vault", redis_url=world.url, namespace=world.keys.ns, middleware=[Encryption(keys)]
+    )
+
+    @app.function("f", trigger="go", retries=0)
+    def f(step: SyncStep) -> int:
+        return step.run("a", int) + step.run("b", int, "x")
+
+    world.worker(app)
+    failed = world.ended(app.send(Event("go")), "f")
+    with pytest.raises(QflowError, match="result of step 'a' was encoded by .* without --from"):
+        rerun(world, failed.id, step="b")
+    assert rerun(world, failed.id).status == "failed"
