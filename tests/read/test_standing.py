@@ -42,10 +42,10 @@ def test_a_waiting_run_says_until_when(scene: Scene) -> None:
     assert told is not None
     assert told.text.startswith("Step 'charge' failed once and waits to try again; goes on in 1m")
     asleep = scene.start("pay")
-    scene.claim().sleep("nap", 3_600_000)
+    scene.claim().sleep("nap", 3_900_000)
     told = said(scene, asleep)
     assert told is not None
-    assert told.text.startswith("Sleeping in 'nap'; goes on in 59m")
+    assert told.text.startswith("Sleeping in 'nap'; goes on in 1h")
 
 
 def test_what_is_overdue_needs_a_scheduler(scene: Scene) -> None:
