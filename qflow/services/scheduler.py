@@ -77,7 +77,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         if not bid.token:
             return min(bid.wait_ms / 1000 + 0.01, _LONGEST_WAIT_S)
         crashpoints.reach("scheduler.before_due")
-        moved = timer.due(self._redis, self._keys, bid.token, _BATCH, self._ttl_s)
+        moved = timer.due(self._redis, self._keys, bid.token, _BATCH, self._keep.ttl_s)
         crashpoints.reach("scheduler.after_due")
         if moved.count > 0:
             emit("timers.moved", count=moved.count)
