@@ -93,9 +93,9 @@ PAGES: Final = (
 )
 
 
-def create_app(site: Site) -> ASGIApp:
-    """Return the dashboard as an ASGI application."""
-    live, attempts = Live(site), Attempts()
+def create_app(site: Site, closing: Callable[[], bool] = lambda: False) -> ASGIApp:
+    """Return the dashboard as an ASGI application; `closing` tells its endless answers to end."""
+    live, attempts = Live(site, closing), Attempts()
 
     async def stream(request: Request) -> Response:
         events = live.events(request.query_params.get("run", ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -29,16 +29,20 @@ _RECONNECT_MS: Final = 1_000
 class Live:
     """Looks at what changes, at most every `LOOK_S` whatever the number of pages."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, closing: Callable[[], bool] = lambda: False) -> None:
         self._site = site
+        self._closing = closing
         self._seen: dict[str, tuple[float, dict[str, str]]] = {}
 
     async def events(self, run: str = "") -> AsyncIterator[bytes]:
-        """Yield an event for every change from now on: runs, events, run; and tick, lost and back."""
+        """Yield an event for every change from now on: runs, events, run; and tick, lost and back.
+
+        Ends by itself where the server is closing.
+        """
         yield f"retry: {_RECONNECT_MS}\n\n".encode()
         before: dict[str, str] = {}
         lost, ticked = False, time.monotonic()
-        while True:
+        while not self._closing():
             try:
                 now = await run_in_threadpool(self._look, run if is_ulid(run) else "")
             except QflowError as error:

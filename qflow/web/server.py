@@ -112,7 +112,7 @@ def start(site: Callable[[], Site], place: Place) -> Callable[[], None]:
     def stop() -> None:
         stopped.set()
         for server in servers:
-            server.should_exit = server.force_exit = True
+            server.should_exit = True
         thread.join(2.0)
         place.sock.close()
 
@@ -126,15 +126,17 @@ def _server(site: Site) -> Any:
     from qflow.web.rendering import warm
 
     warm()
+    made: list[uvicorn.Server] = []
     config = uvicorn.Config(
-        create_app(site),
+        create_app(site, lambda: any(server.should_exit for server in made)),
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
+    made.append(uvicorn.Server(config))
+    return made[0]
 
 
 def _opener() -> Opener:

@@ -24,8 +24,11 @@ def test_it_is_served_until_it_is_told_to_stop(qflow_processes: Qflow) -> None:
     url = address(qflow_processes, process)
     with urllib.request.urlopen(f"{url}/healthz") as reply:
         assert json.load(reply) == {"status": "ok"}
-    process.send(signal.SIGTERM)
-    assert process.wait(10) == 0
+    with urllib.request.urlopen(f"{url}/live") as live:  # a page that is open
+        assert live.readline() == b"retry: 1000\n"
+        process.send(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert "Traceback" not in process.output
 
 
 def test_a_port_that_is_taken_is_named(qflow_processes: Qflow) -> None:
