@@ -64,8 +64,8 @@ def rerun_run(site: Site, ask: Ask, step: str, data: str) -> str:
         value = _json(data)
         if kept is None and not isinstance(value, dict):
             raise UsageError("the event's data must be a JSON object")
-        if kept is not None and kept.sleeps:
-            raise UsageError(f"step {step!r} is a sleep and has no input: leave it empty")
+        if kept is not None and kept.waits:
+            raise UsageError(f"step {step!r} calls no function and has no input: leave it empty")
         change = Change(data=value) if kept is None else Change(step=step, input=value)
     rerunner = Rerunner(site.redis, site.keys, site.keep)
     return rerunner.rerun(old, change, kept.kept if kept else ())
