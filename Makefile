@@ -6,10 +6,10 @@ READY := .venv/.ready
 CODE := qflow workers examples benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench dev format api docs
+.PHONY: help setup check test bench dev format api docs screenshots
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install qflow and all that its checks and tests need into .venv
 
@@ -45,3 +45,6 @@ api: $(READY) ## Write the public names and signatures to tests/api/public_api.t
 
 docs: $(READY) ## Write the generated parts of docs/
 	$(BIN)/python tests/docs/generated.py
+
+screenshots: $(READY) ## Write the pictures of the dashboard in docs/, with the system's Chromium
+	PYTHONPATH=.:tests $(BIN)/python -m browser.screenshots

@@ -52,6 +52,17 @@ class Settings:
     )
     metrics_port: int = _option(0, "Port of `/metrics` on the loopback address; 0: none.", "port")
     metrics_host: str = _option("127.0.0.1", "Address that `/metrics` listens on.")
+    dashboard_host: str = _option("127.0.0.1", "Address that the dashboard listens on.")
+    dashboard_port: int = _option(8288, "Port of the dashboard.", "port")
+    dashboard_prefix: str = _option("", "Path that the dashboard lives under, such as `/qflow`.")
+    dashboard_tokens: str = _option(
+        "",
+        "Who may use the dashboard: `name:role:secret,…`, a role of viewer, operator, admin. "
+        "Empty: this machine only.",
+    )
+    event_keys: str = _option(
+        "", "Keys that `POST /e/<key>` takes, separated by commas. Empty: any, without tokens only."
+    )
     log_format: str = _option(
         "auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log"
     )

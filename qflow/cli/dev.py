@@ -10,7 +10,7 @@ from qflow.config import Settings
 
 @click.command()
 @path
-@with_settings(*CONNECTION, "slots", "lease", "log_format", "log_level")
+@with_settings(*CONNECTION, "slots", "lease", "dashboard_port", "log_format", "log_level")
 def command(settings: Settings) -> int:
     """Run Redis, router, scheduler and a worker for the folder PATH (default: workers).
 

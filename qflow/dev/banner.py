@@ -34,9 +34,10 @@ def of_folder(specs: Specs, folder: Path) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def banner(version: str, redis: str, path: str, functions: Specs) -> list[str]:
+def banner(version: str, places: Mapping[str, str], path: str, functions: Specs) -> list[str]:
     """Return the lines of the banner."""
-    lines = ["", f"  qflow {version} is up.", "", f"  Redis      {redis}"]
+    lines = ["", f"  qflow {version} is up.", ""]
+    lines += [f"  {name:<10} {place}" for name, place in places.items()]
     if not functions:
         return [*lines, "", *no_functions(path), "", "  Ctrl-C stops everything.", ""]
     lines += [f"  Functions  {len(functions)} in {path}", *_table(functions)]

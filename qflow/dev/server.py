@@ -14,6 +14,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from qflow.store import directory
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.telemetry import attach, detach
+from qflow.web import server as dashboard
 
 _LOOK_S: Final = 0.2
 _LEAD_MS: Final = 3000
@@ -94,6 +96,8 @@ class Dev:
         self._functions: dict[str, Any] = {}
         self._threads: list[threading.Thread] = []
         self._threads_stop = threading.Event()
+        self._dashboard: dashboard.Place | None = None
+        self._stop_dashboard: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Bring everything up; returns early where a signal came meanwhile."""
@@ -137,6 +141,7 @@ class Dev:
                 self._watcher.stop()
             if self._workers is not None:
                 self._workers.stop()
+            self._stop_dashboard()
             for thread in self._threads:
                 thread.join(2.0)
             if self._threads:
@@ -210,7 +215,9 @@ class Dev:
         where = Redis(self._url).target.shown
         if self._embedded is not None:
             where += "   (private; its data stay in .qflow)"
-        self._console.show(banner(__version__, where, path, self._functions))
+        self._dashboard = dashboard.take_place(self._settings, or_next=True)
+        places = {"Redis": where, "Dashboard": self._dashboard.url}
+        self._console.show(banner(__version__, places, path, self._functions))
         if not self._functions:
             self._console.say("dev", f"no functions in {path}", logging.WARNING)
         self._start_threads()
@@ -237,6 +244,10 @@ class Dev:
             )
             thread.start()
             self._threads.append(thread)
+        if self._dashboard is not None:
+            self._stop_dashboard = dashboard.start(
+                lambda: dashboard.site_of(settings), self._dashboard
+            )
 
     def _published(self) -> dict[str, Any]:
         try:

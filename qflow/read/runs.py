@@ -72,13 +72,16 @@ def page(
     statuses: Sequence[str] = (),
     cursor: str = "",
     limit: int = 50,
+    since: int = 0,
 ) -> Page:
-    """Return up to `limit` runs, newest first, after `cursor`; costs the same at any depth.
+    """Return up to `limit` runs created at `since` (ms) or later, newest first, after `cursor`.
 
-    A run whose record has expired is left out, so a page may be shorter than `limit`.
+    Costs the same at any depth. A run whose record has expired is left out, so a page may be
+    shorter than `limit`.
     """
     indexes = _indexes(keys, function, statuses)
-    places = _after(redis, indexes, _place(redis, keys, cursor), limit + 1)
+    newest = _after(redis, indexes, _place(redis, keys, cursor), limit + 1)
+    places = [place for place in newest if place[0] >= since]
     shown = places[:limit]
     more = shown[-1][1] if len(places) > limit else ""
     found = rows(redis, keys, [run for _, run in shown])

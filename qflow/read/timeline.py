@@ -42,7 +42,8 @@ class Attempt:
 class StepView:
     """A step: `kind` step, sleep, event, signal, approval or run (an invoked one); `status` completed,
     failed, running, queued, waiting (for its next attempt, or for what `wants` says), sleeping or
-    dropped (not reached again before the run ended). `child` is the run that it invoked."""
+    dropped (not reached again before the run ended). `since` is when a wait began, `child` the run that
+    was invoked."""
 
     id: str
     kind: str
@@ -53,6 +54,7 @@ class StepView:
     error: dict[str, Any] | None
     wants: str = ""
     child: str = ""
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,7 @@ class _Story:
             error=result.get("error") if result else None,
             wants=wait.get("for", ""),
             child=wait.get("run", ""),
+            since=wait.get("at"),
         )
 
     def _step_status(self, kind: str, result: dict[str, Any] | None, lane: Lane | None) -> str:

@@ -245,6 +245,11 @@ class Keys(_Waits, _Control, _Flow, _OfRQ):
         """Stream. Malformed entries as they came, with `reason` and `entry`. Trimmed to 10,000."""
         return f"{self.ns}:events:rejected"
 
+    @cached_property
+    def audit(self) -> str:
+        """Stream. Who did what in the dashboard: who, role, what, details. Trimmed to 10,000."""
+        return f"{self.ns}:audit"
+
     # -- runs
 
     def run(self, run: str) -> str:

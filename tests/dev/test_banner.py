@@ -32,7 +32,14 @@ def test_the_table_and_an_event_to_try() -> None:
         "any": spec({"event": "order/*"}),
         "welcome": spec({"event": "user/created"}, Cron("0 * * * *").to_spec()),
     }
-    text = "\n".join(banner("1.2", "redis://host:1/0", "workers", functions))
+    text = "\n".join(
+        banner(
+            "1.2",
+            {"Redis": "redis://host:1/0", "Dashboard": "http://127.0.0.1:8288"},
+            "workers",
+            functions,
+        )
+    )
     assert "qflow 1.2 is up" in text
     assert "redis://host:1/0" in text
     assert "    any      on any event order/*" in text
@@ -41,24 +48,41 @@ def test_the_table_and_an_event_to_try() -> None:
 
 
 def test_without_an_event_there_is_a_run_to_try() -> None:
-    lines = banner("1", "redis://host:1/0", "workers", {"tick": spec(Cron("@daily").to_spec())})
+    lines = banner(
+        "1",
+        {"Redis": "redis://host:1/0", "Dashboard": "http://127.0.0.1:8288"},
+        "workers",
+        {"tick": spec(Cron("@daily").to_spec())},
+    )
     assert any("qflow run tick" in line for line in lines)
 
 
 def test_without_an_exact_name_an_example_of_the_wildcard() -> None:
-    lines = banner("1", "redis://host:1/0", "workers", {"any": spec({"event": "order/*"})})
+    lines = banner(
+        "1",
+        {"Redis": "redis://host:1/0", "Dashboard": "http://127.0.0.1:8288"},
+        "workers",
+        {"any": spec({"event": "order/*"})},
+    )
     assert any("qflow send order/example" in line for line in lines)
 
 
 def test_many_functions_are_cut_short() -> None:
     functions = {f"f{i:02}": spec({"event": "a/b"}) for i in range(40)}
-    lines = banner("1", "redis://host:1/0", "workers", functions)
+    lines = banner(
+        "1",
+        {"Redis": "redis://host:1/0", "Dashboard": "http://127.0.0.1:8288"},
+        "workers",
+        functions,
+    )
     assert any("and 10 more: qflow functions list" in line for line in lines)
 
 
 def test_the_example_for_an_empty_folder_is_code() -> None:
     compile(EXAMPLE, "hello.py", "exec")
-    lines = banner("1", "redis://host:1/0", "my_workers", {})
+    lines = banner(
+        "1", {"Redis": "redis://host:1/0", "Dashboard": "http://127.0.0.1:8288"}, "my_workers", {}
+    )
     assert any("my_workers/hello.py" in line for line in lines)
 
 

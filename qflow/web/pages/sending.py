@@ -1,0 +1,61 @@
+"""Sending an event by hand, new or again with edits."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from qflow.errors import UsageError
+from qflow.read import events, functions
+from qflow.store import stream
+from qflow.web.exchange import Answer, Ask, Go, Html, Site
+from qflow.web.intake import read_event
+
+
+def form(site: Site, ask: Ask) -> Answer:
+    """Show the form, filled in with an event to send again where one is named."""
+    name, data = ask.query.get("name", ""), "{\n  \n}"
+    for source, stream_key in (("again", site.keys.events), ("rejected", site.keys.rejected)):
+        if ask.query.get(source):
+            row = site.opener.event(events.find(site.redis, stream_key, ask.query[source]))
+            name = row.name
+            data = row.data if isinstance(row.data, str) else json.dumps(
+                row.data, indent=2, ensure_ascii=False
+            )  # fmt: skip
+    return _form(site, {"name": name, "data": data, "id": ""}, "")
+
+
+def send(site: Site, ask: Ask) -> Answer:
+    """Send the event of the form; show it again, with what is wrong, where that cannot be."""
+    fields = {name: ask.form.get(name, "") for name in ("name", "data", "id")}
+    try:
+        event = read_event(
+            {
+                "name": fields["name"].strip(),
+                "data": _data(fields["data"]),
+                "id": fields["id"].strip(),
+            },
+            time.time_ns() // 1_000_000,
+        )
+        (sent,) = stream.append(site.redis, site.keys, [event])
+    except UsageError as error:
+        return _form(site, fields, str(error), 400)
+    return Go(f"/events/{sent}" if sent.isalnum() else "/events")
+
+
+def _form(site: Site, fields: dict[str, str], problem: str, status: int = 200) -> Answer:
+    views = functions.functions(site.redis, site.keys)
+    names = {t["event"] for v in views for t in v.spec.get("triggers", ()) if "event" in t}
+    context = {"at": "events", "fields": fields, "problem": problem, "names": sorted(names)}
+    return Html("send.html", context, status)
+
+
+def _data(text: str) -> Any:
+    try:
+        return json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        at = f"line {error.lineno} column {error.colno}"
+        raise UsageError(f"the data are not JSON at {at}: {error.msg}") from None
+    except RecursionError:
+        raise UsageError("the data are nested too deeply") from None

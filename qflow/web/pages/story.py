@@ -1,0 +1,60 @@
+"""A run: its waterfall, its steps with their attempts, its event, output and raw history."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from qflow.read import runs, topology
+from qflow.read.snapshot import text
+from qflow.read.standing import Around, standing
+from qflow.read.timeline import Timeline, as_dict, entry, timeline
+from qflow.read.waterfall import KINDS, waterfall
+from qflow.web.exchange import Answer, Ask, Go, Html, Json, Site
+
+_HISTORY: Final = 500
+
+
+def show(site: Site, ask: Ask) -> Answer:
+    """Show a run."""
+    run = runs.find(site.redis, site.keys, ask.path["run"])
+    if run != ask.path["run"]:
+        return Go(f"/runs/{run}")
+    told = tell(site, run)
+    context: dict[str, Any] = {"at": "runs", "told": told, "fall": waterfall(told), "kinds": KINDS}
+    context["waits"] = {
+        step.kind for step in told.steps if step.status in ("waiting", "sleeping")
+    } | ({"step"} if told.due is not None else set())
+    context["standing"] = standing(told, _around(site, told.row.function))
+    return Html("_story.html" if ask.partial else "run.html", context)
+
+
+def history(site: Site, ask: Ask) -> Answer:
+    """Show the raw entries of a run's trace, oldest first."""
+    run = ask.path["run"]
+    after = ask.query.get("after", "")
+    begin = f"({after}" if after.replace("-", "").isdigit() else "-"
+    raw = site.redis.call("XRANGE", site.keys.trace(run), begin, "+", "COUNT", _HISTORY + 1)
+    entries = [
+        {"id": text(item[0]), **site.opener.entry(entry(item), run)} for item in raw[:_HISTORY]
+    ]
+    more = entries[-1]["id"] if len(raw) > _HISTORY else ""
+    context = {"at": "runs", "told": tell(site, run), "entries": entries, "more": more}
+    return Html("history.html", context)
+
+
+def download(site: Site, ask: Ask) -> Answer:
+    """Give a run whole, as a file of JSON."""
+    run = runs.find(site.redis, site.keys, ask.path["run"])
+    return Json(as_dict(tell(site, run)), name=f"run-{run}.json")
+
+
+def tell(site: Site, run: str) -> Timeline:
+    """Return a run whole, opened where the key is at hand."""
+    return site.opener.story(timeline(site.redis, site.keys, run))
+
+
+def _around(site: Site, function: str) -> Around:
+    redis, keys = site.redis, site.keys
+    depth, paused = redis.pipeline([("LLEN", keys.queue), ("HGET", keys.paused, function)])
+    leader = topology.leader(redis, keys)
+    return Around(int(depth), topology.leases(redis, keys), leader, text(paused))

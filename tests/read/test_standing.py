@@ -1,0 +1,65 @@
+"""Why a run does not move, in words."""
+
+from __future__ import annotations
+
+from read.scenes import Scene
+
+from qflow.read.standing import Around, Standing, standing
+from qflow.read.timeline import timeline
+from qflow.read.topology import Leader
+
+LED = Leader("s1", 1, 5_000)
+ALONE = Leader("", 0, 0)
+
+
+def said(scene: Scene, run: str, around: Around | None = None) -> Standing | None:
+    at_work = Around(1, {"w1": 10_000}, LED)
+    return standing(timeline(scene.redis, scene.keys, run), around or at_work)
+
+
+def test_a_queued_run_needs_a_worker(scene: Scene) -> None:
+    run = scene.start("pay")
+    assert said(scene, run) == ("ok", "In the queue with one job, for one worker.", "")
+    alone = said(scene, run, Around(3, {"w1": -1}, LED))
+    assert alone == ("bad", "In the queue, and no worker is running.", "start `qflow worker`")
+
+
+def test_a_running_run_says_what_runs_where(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.claim().open("charge")
+    told = said(scene, run)
+    assert told is not None
+    assert told.text.startswith("Running step 'charge' on w1 for ")
+    silent = said(scene, run, Around(0, {"w1": -5_000}, LED))
+    assert silent is not None
+    assert (silent.level, "has gone silent" in silent.text) == ("warn", True)
+
+
+def test_a_waiting_run_says_until_when(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.claim().open("charge").again(90_000)
+    told = said(scene, run)
+    assert told is not None
+    assert told.text.startswith("Step 'charge' failed once and waits to try again; goes on in 1m")
+    asleep = scene.start("pay")
+    scene.claim().sleep("nap", 3_900_000)
+    told = said(scene, asleep)
+    assert told is not None
+    assert told.text.startswith("Sleeping in 'nap'; goes on in 1h")
+
+
+def test_what_is_overdue_needs_a_scheduler(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.claim().sleep("nap", 60_000)
+    scene.redis.call("HSET", scene.keys.run(run), "due", scene.now_ms() - 20_000)
+    told = said(scene, run, Around(0, {"w1": 1}, ALONE))
+    assert told is not None
+    assert told.level == "bad"
+    assert "was due 20s ago" in told.text
+    assert "start `qflow scheduler`" in told.remedy
+
+
+def test_an_ended_run_stands_nowhere(scene: Scene) -> None:
+    run = scene.start("pay")
+    scene.claim().complete()
+    assert said(scene, run) is None
