@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeVar, Unpack, overload
+from typing import Any, Final, Protocol, TypeVar, Unpack, overload
 
 from qflow import config
 from qflow.core import codec
@@ -35,6 +35,22 @@ H = TypeVar("H", bound=Callable[..., Any])
 _SEND_PATIENCE_S: Final = 5.0
 
 
+class Outlet(Protocol):
+    """Where the events and signals of an App go instead of Redis."""
+
+    def now_ms(self) -> int:
+        """Return the time that events without one are given."""
+        ...
+
+    def take(self, events: Sequence[Event[Any]], encode: Callable[[Event[Any]], str]) -> list[str]:
+        """Accept events as `store.stream.append` does: all or, where one is bad, none."""
+        ...
+
+    def signal(self, name: str, text: str) -> bool:
+        """Give a signal to the step that waits for it; return whether one did."""
+        ...
+
+
 class App:
     """The functions of one application, and the way to send it events.
 
@@ -58,6 +74,7 @@ class App:
         self._functions: dict[str, Function[Any]] = {}
         self._lock = threading.Lock()
         self._connected: tuple[int, Redis, Keys] | None = None
+        self.outlet: Outlet | None = None  # what `qflow.testing` puts in the place of Redis
         self._ttl_s = 0
 
     @property
@@ -135,14 +152,18 @@ class App:
         where Redis cannot take it, and whatever a middleware raises.
         """
         one = isinstance(events, Event)
-        filled = _filled([events] if isinstance(events, Event) else events)
+        outlet = self.outlet
+        now_ms = time.time_ns() // 1_000_000 if outlet is None else outlet.now_ms()
+        filled = _filled([events] if isinstance(events, Event) else events, now_ms)
         hooks = self._hooks
         encode = encode_data
         if hooks is not None:
-            filled = _filled([hooks.sent(event) for event in filled])
+            filled = _filled([hooks.sent(event) for event in filled], now_ms)
             encode = partial(_encoded_data, hooks)
-        redis, keys = self._connection()
-        ids = stream.append(redis, keys, filled, encode)
+        if outlet is None:
+            ids = stream.append(*self._connection(), filled, encode)
+        else:
+            ids = outlet.take(filled, encode)
         return ids[0] if one else ids
 
     @overload
@@ -166,6 +187,8 @@ class App:
         what = f"the data of signal {name!r}"
         text = codec.encode(data, what)
         codec.check_size(text, MAX_EVENT_BYTES, what)
+        if self.outlet is not None:
+            return self.outlet.signal(name, value_text(text))
         redis, keys = self._connection()
         call = wait.signal(keys, name, os.urandom(12).hex(), value_text(text), self._ttl_s)
         return bool(script.run(redis, call))
@@ -222,8 +245,7 @@ def _encoded_data(hooks: Hooks, event: Event[Any]) -> str:
     return text
 
 
-def _filled(events: Iterable[Any]) -> list[Event[Any]]:
-    now = time.time_ns() // 1_000_000
+def _filled(events: Iterable[Any], now_ms: int) -> list[Event[Any]]:
     filled = []
     for event in events:
         if not isinstance(event, Event):
@@ -232,6 +254,6 @@ def _filled(events: Iterable[Any]) -> list[Event[Any]]:
         filled.append(
             event
             if event.id and event.ts
-            else replace(event, id=event.id or ulid(now, os.urandom(10)), ts=event.ts or now)
+            else replace(event, id=event.id or ulid(now_ms, os.urandom(10)), ts=event.ts or now_ms)
         )
     return filled

@@ -40,8 +40,8 @@ def rerun(settings: Settings, run_id: str, step: str, data: str | None, as_json:
     redis, keys = connect(settings)
     old = runs.find(redis, keys, run_id)
     kept = before(redis, keys, old, step) if step else None
-    if kept is not None and kept.sleeps and data is not None:
-        raise UsageError(f"step {step!r} is a sleep and has no input: leave --data out")
+    if kept is not None and kept.waits and data is not None:
+        raise UsageError(f"step {step!r} calls no function and has no input: leave --data out")
     if data is None:
         change = Change()
     elif kept is None:

@@ -24,13 +24,17 @@ begins with a star, and so skips or repeats `*/15 2 * * *` and `0 */2 * * *` on 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from qflow.core.durations import Duration, to_ms
+from qflow.core.event import to_text
 
+CRON_EVENT: Final = "qflow/cron"
+"""The name of the event that a tick gives the run it starts."""
 _DAY = 86_400
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # the clock on the wall, of any zone
 _CATCH_UP = ("none", "latest", "all")
@@ -137,6 +141,13 @@ def last_tick(cron: Cron, until_ms: int) -> int:
             return tick * 1_000
         until = changes[-1] - 1
         local = until + _offset(zone, until)
+
+
+def tick_event(cron: Cron, tick_ms: int, at_ms: int) -> tuple[str, str]:
+    """Return id and text of the event of a run that a tick starts `at_ms`."""
+    event_id = f"cron:{cron.key}:{tick_ms}"
+    data = {"cron": cron.expression, "tz": cron.tz, "scheduled_ms": tick_ms, "fire_ms": at_ms}
+    return event_id, to_text(event_id, CRON_EVENT, tick_ms, "", json.dumps(data))
 
 
 def fire_ms(cron: Cron, tick_ms: int, seed: str) -> int:

@@ -228,6 +228,10 @@ class Frame:
 
     def _plan(self, plan: Plan) -> Effects:
         self._memo.check_room(plan.step, self._outstanding)
+        if plan.kind != "run" and self.edit is not None and self.edit.step == plan.step:
+            raise UsageError(
+                f"step {plan.step!r} calls no function that could be given other input"
+            )
         self._outstanding += 1
         self._ahead.discard(plan.step)
         try:
@@ -299,6 +303,7 @@ class Frame:
         opened; so the first new step inherits the deaths of the entry.
         """
         self._live = True
+        self._ahead.clear()
         target = self._target
         if target is None or target.step not in ("", step):
             self._overtaken = target is not None

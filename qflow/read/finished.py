@@ -11,15 +11,15 @@ from qflow.store.again import Kept
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 
-_TOLD = ("step", "retry", "sleep")
+_TOLD = ("step", "retry", "sleep", "wait")
 
 
 class Before(NamedTuple):
-    """Steps that finished before `step`, in the order in which they did; `sleeps` where it is a sleep."""
+    """Steps that finished before `step`, in their order; `waits` where it calls no function."""
 
     step: str
     kept: tuple[Kept, ...]
-    sleeps: bool
+    waits: bool
 
 
 def before(redis: Redis, keys: Keys, run: str, step: str) -> Before:
@@ -40,12 +40,13 @@ def before(redis: Redis, keys: Keys, run: str, step: str) -> Before:
             found = found or told["id"] == step
             if not found:
                 kept.append(Kept(told["id"], note))
-    under_way = text(redis.call("HGET", keys.run(run), "lane")).split("|", 5)[-1]
-    if under_way:
-        seen.setdefault(under_way, "step")
+    lane, opened = redis.pipeline([("HGET", keys.run(run), "lane"), ("HVALS", keys.open(run))])
+    for record in (lane, *opened):
+        if under_way := text(record).split("|", 5)[-1]:
+            seen.setdefault(under_way, "step")
     if step not in seen:
         raise _unknown(run, step, list(seen))
-    return Before(step, tuple(kept), seen.get(step) == "sleep")
+    return Before(step, tuple(kept), seen.get(step) in ("sleep", "wait"))
 
 
 def _unknown(run: str, step: str, steps: list[str]) -> NotFound:

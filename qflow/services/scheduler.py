@@ -9,7 +9,6 @@ Emits: leader.gained, leader.lost, timers.moved, cron.fired, run.ended.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from dataclasses import replace
@@ -18,8 +17,7 @@ from typing import Any, Final
 from rq_scheduler import Scheduler as RQScheduler
 
 from qflow import crashpoints
-from qflow.core.cron import Cron, due_ticks, fire_ms
-from qflow.core.event import to_text
+from qflow.core.cron import Cron, due_ticks, fire_ms, tick_event
 from qflow.engine.admit import pace_of
 from qflow.engine.cancelling import tell_cancelled
 from qflow.engine.starting import starting
@@ -35,7 +33,6 @@ from qflow.telemetry import emit
 _BATCH: Final = 200
 _LONGEST_WAIT_S: Final = 1.0
 _GRACE_MS: Final = 60_000
-CRON_EVENT: Final = "qflow/cron"
 
 
 class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has no type hints
@@ -151,9 +148,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         self, member: str, cron: Cron, spec: dict[str, Any], times: tuple[int, int, int]
     ) -> None:
         last_ms, tick_ms, at_ms = times
-        event_id = f"cron:{cron.key}:{tick_ms}"
-        data = {"cron": cron.expression, "tz": cron.tz, "scheduled_ms": tick_ms, "fire_ms": at_ms}
-        event = (event_id, to_text(event_id, CRON_EVENT, tick_ms, "", json.dumps(data)))
+        event = tick_event(cron, tick_ms, at_ms)
         start = starting(spec, event[1], at_ms)
         step = timer.Tick(member, last_ms, tick_ms, str(tick_ms))
         crashpoints.reach("scheduler.before_tick")

@@ -10,17 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import qflow
+import qflow.testing
 
 PINNED = Path(__file__).with_name("public_api.txt")
 
 
+def public() -> dict[str, Any]:
+    """Return what users import, by the name under which the list has it."""
+    return {name: getattr(qflow, name) for name in qflow.__all__} | {
+        f"testing.{name}": getattr(qflow.testing, name) for name in qflow.testing.__all__
+    }
+
+
 def listing() -> str:
     """Return the public names and signatures, one a line."""
-    return "".join(f"{line}\n" for name in qflow.__all__ for line in _described(name))
+    return "".join(
+        f"{line}\n" for name, value in public().items() for line in _described(name, value)
+    )
 
 
-def _described(name: str) -> Iterator[str]:
-    value = getattr(qflow, name)
+def _described(name: str, value: Any) -> Iterator[str]:
     bases = ", ".join(
         base.__name__ for base in value.__bases__ if base not in (object, typing.Generic)
     )

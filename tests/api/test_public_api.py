@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 
-from api.surface import PINNED, listing
+from api.surface import PINNED, listing, public
 
 import qflow
+import qflow.testing
 
 
 def test_public_names_and_signatures_are_pinned() -> None:
@@ -16,8 +17,8 @@ def test_public_names_and_signatures_are_pinned() -> None:
 def test_everything_public_is_documented() -> None:
     undocumented = {
         f"{name}.{attribute}"
-        for name in qflow.__all__
-        for attribute, member in {"": getattr(qflow, name), **vars(getattr(qflow, name))}.items()
+        for name, value in public().items()
+        for attribute, member in {"": value, **vars(value)}.items()
         if (not attribute or (attribute[0] != "_" and callable(member)))
         and not inspect.getdoc(member)
     }
@@ -26,3 +27,4 @@ def test_everything_public_is_documented() -> None:
 
 def test_dir_lists_the_public_names() -> None:
     assert {*qflow.__all__} <= {*dir(qflow)}
+    assert {*qflow.testing.__all__} <= {*dir(qflow.testing)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, assert_type
 
 import qflow
@@ -19,6 +20,7 @@ from qflow import (
     SyncStep,
     Timeouts,
 )  # fmt: skip
+from qflow.testing import Harness, HarnessRun, StepRecord
 
 app = qflow.App("shop")
 
@@ -95,3 +97,14 @@ async def send() -> None:
     assert_type(await app.asend([event]), list[str])
     assert_type(app.cancel("01JD3Z5W0PSJ9Q0R4M6D8X1B2C"), bool)
     assert_type(async_handler, Function[Any])
+
+
+def in_a_test() -> None:
+    with Harness(app, always_replay=True) as world:
+        stub = world.stub(sync_handler, "total", raises=[OSError("down")], returns=1.0)
+        [run] = world.send("order/paid", {"number": 7})
+        assert_type(world, Harness)
+        assert_type(run, HarnessRun)
+        assert_type(run.step("total"), StepRecord)
+        assert_type(run.timeline[0].at, timedelta)
+        assert_type(stub.calls[0].kwargs, dict[str, Any])

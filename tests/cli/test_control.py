@@ -32,7 +32,7 @@ def test_rerun(scene: Scene, qflow: Command) -> None:
         (("--from", "shp"), "did you mean 'ship'? its steps are 'charge', 'nap', 'ship'"),
         (("--data", "[1]"), "--data must be a JSON object"),
         (("--data", "{"), "is not JSON at line 1"),
-        (("--from", "nap", "--data", "1"), "is a sleep and has no input"),
+        (("--from", "nap", "--data", "1"), "calls no function and has no input"),
     ],
 )
 def test_what_cannot_be_run_again(

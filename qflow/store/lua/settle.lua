@@ -11,6 +11,7 @@ if redis.call('HEXISTS', open_key, hash) == 0 then
   local kept = redis.call('HGET', steps_key, step)
   if kept == result then return 2 end
   if kept then redis.call('HINCRBY', ns .. ':counters', 'fenced', 1) end -- by whoever took the step over
+  if redis.call('HGET', run_key, 'status') == 'cancelled' then return 3 end
   return '' -- else given up by its handler, or with its run
 end
 -- include: fence
