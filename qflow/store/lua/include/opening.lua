@@ -79,5 +79,5 @@ local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl, ke
     open_job(job, 'scheduled', ns, data, fn .. '/' .. step, -1, ttl)
     set_timer(ns, scheduled_of(ns, rq), id, due)
   end
-  return 0
+  return (item.kind == 'child' and not over) and 1 or 0 -- its job is in the queue
 end
