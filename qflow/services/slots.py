@@ -24,9 +24,10 @@ from qflow.store.run import Claimed
 from qflow.store.run import claimed as read_claimed
 from qflow.telemetry import emit
 
+_UNKNOWN_FIRST_MS: Final = 100
 _UNKNOWN_DELAY_MS: Final = 1000
 _UNKNOWN_LATER_MS: Final = 15_000
-_UNKNOWN_PATIENCE: Final = 10
+_UNKNOWN_PATIENCE: Final = 14
 _UNKNOWN_KEPT: Final = 10_000
 
 
@@ -46,7 +47,9 @@ class Unknown:
             self._seen.clear()
         member = claimed.member
         self._seen[member] = seen = self._seen.get(member, 0) + 1
-        return _UNKNOWN_DELAY_MS if seen <= _UNKNOWN_PATIENCE else _UNKNOWN_LATER_MS
+        if seen > _UNKNOWN_PATIENCE:
+            return _UNKNOWN_LATER_MS
+        return min(_UNKNOWN_DELAY_MS, _UNKNOWN_FIRST_MS << (seen - 1))
 
 
 class Slots:

@@ -47,10 +47,18 @@ def folder() -> str:
     return os.path.join(os.path.dirname(__file__), "lua")
 
 
+_AHEAD: Final = frozenset(("open", "mark"))
+"""Scripts whose calls stand before others in what a run writes together."""
+
+_used: set[str] = set(_AHEAD)
+
+
 @cache
 def script(name: str) -> Script:
     """Return the script of that name."""
     from hashlib import sha1  # loads OpenSSL: producers run no script
+
+    _used.add(name)
 
     source = _INCLUDE.sub(lambda match: _read("include", f"{match[1]}.lua"), _read(f"{name}.lua"))
     return Script(name, source, sha1(source.encode()).hexdigest())
@@ -134,8 +142,8 @@ def _items(calls: Sequence[Call], group: Sequence[int]) -> Sequence[Sequence[Any
 def _exchange(redis: Redis, commands: Sequence[bytes]) -> list[Any]:
     """Return the replies of packed calls.
 
-    Scripts that Redis has lost (a restart, SCRIPT FLUSH) are loaded again, all of them, and what
-    was refused for it runs again in the same order.
+    Scripts that Redis has lost (a restart, SCRIPT FLUSH) are loaded again, all that this process
+    uses, and what was refused for it runs again in the same order.
     """
     replies = redis.send(b"".join(commands), len(commands))
     missing = [i for i, reply in enumerate(replies) if _is_missing(reply)]
@@ -157,9 +165,9 @@ def run(redis: Redis, call: Call) -> Any:
 
 
 def load(redis: Redis) -> None:
-    """Load every script into Redis: all at one moment, since the calls of a run depend on each
-    other, and one that finds its script must not overtake one that does not yet."""
-    loads = [("SCRIPT", "LOAD", script(name).source) for name in names()]
+    """Load the scripts that this process has used into Redis: all at one moment, since the calls of a
+    run depend on each other, and one that finds its script must not overtake one that does not yet."""
+    loads = [("SCRIPT", "LOAD", script(name).source) for name in sorted(_used)]
     redis.pipeline([("MULTI",), *loads, ("EXEC",)])
 
 

@@ -23,9 +23,9 @@ def define(world: World) -> None:
 def quiet(world: World) -> None:
     world.until(
         lambda: (
-            world.redis.call("XPENDING", world.keys.events, stream.GROUP)[0] == 0
-            and world.redis.call("XINFO", "GROUPS", world.keys.events)[0][7]
+            world.redis.call("XINFO", "GROUPS", world.keys.events)[0][7]
             == world.redis.call("XREVRANGE", world.keys.events, "+", "-", "COUNT", 1)[0][0]
+            and world.redis.call("XPENDING", world.keys.events, stream.GROUP)[0] == 0
         ),
         "every event to be routed",
         30,

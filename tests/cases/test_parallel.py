@@ -326,7 +326,7 @@ def test_a_branch_whose_function_is_elsewhere_waits_for_a_worker_that_has_it(wor
     world.worker(other)
     world.publish(world.app, other)
     sent = world.send("go")
-    assert world.ended(sent, "many").output == [0, 1, 2, 3]
+    assert world.ended(sent, "many", 60).output == [0, 1, 2, 3]
     assert first.worker.slots.free == 1
 
 

@@ -12,9 +12,9 @@ from qflow.store.script import Call
 
 
 def test_every_script_loads(lab: Lab) -> None:
+    shas = [script.script(name).sha for name in script.names()]
     lab.redis.call("SCRIPT", "FLUSH")
     script.load(lab.redis)
-    shas = [script.script(name).sha for name in script.names()]
     assert lab.redis.call("SCRIPT", "EXISTS", *shas) == [1] * len(shas)
     assert len(set(shas)) == len(script.names()) > 10
 
