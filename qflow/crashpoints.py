@@ -17,6 +17,7 @@ POINTS: Final = (
     "worker.claimed",
     "handler.entered",
     "step.before",
+    "step.opened",
     "step.after",
     "commit.before",
     "commit.after",

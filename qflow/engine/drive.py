@@ -151,11 +151,12 @@ class Line:
             blocking=False
         ):  # else being written just now
             try:
-                self.send(session.plan_flush())
+                commits = session.holds_result
+                self.send(session.plan_flush(), commits=commits)
             finally:
                 self._lock.release()
 
-    def send(self, calls: list[Call]) -> None:
+    def send(self, calls: list[Call], *, commits: bool = True) -> None:
         """Write `calls` and settle their replies; raises Suspend where the run is let go of."""
         session = self.session
         if calls and session is not None:
@@ -163,7 +164,10 @@ class Line:
                 replies = self._engine.committer.submit(calls)
             except RedisError as error:
                 raise session.lose(str(error)) from error
-            crashpoints.reach("commit.after")
+            if commits:
+                crashpoints.reach("commit.after")
+            else:
+                crashpoints.reach("step.opened")
             session.settle(replies)
 
     def interrupt(self) -> None:

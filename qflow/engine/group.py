@@ -124,8 +124,10 @@ class AsyncLine:
         """Write what is outstanding."""
         planner = self.planner
         async with planner.lock:
-            if planner.session is not None:
-                await planner.send(planner.session, planner.session.plan_flush())
+            session = planner.session
+            if session is not None:
+                commits = session.holds_result
+                await planner.send(session, session.plan_flush(), commits=commits)
 
     def call_of(self, step: str) -> StepCall | None:
         """Return what a step that the handler awaits is to execute, None where it asks for no such step."""

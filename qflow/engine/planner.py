@@ -272,12 +272,15 @@ class Planner:
                 self._engine.committer.asubmit([resume(held.keys, held.run, lane, held.ttl_s)])
             )
 
-    async def send(self, session: Session, calls: list[Call]) -> None:
+    async def send(self, session: Session, calls: list[Call], *, commits: bool = True) -> None:
         """Write `calls` and settle their replies; raises Suspend where the run is let go of."""
         if calls:
             try:
                 replies = await self._engine.committer.asubmit(calls)
             except RedisError as error:
                 raise session.lose(str(error)) from error
-            crashpoints.reach("commit.after")
+            if commits:
+                crashpoints.reach("commit.after")
+            else:
+                crashpoints.reach("step.opened")
             session.settle(replies)

@@ -236,6 +236,11 @@ class Session:
         emit("loop.failed", loop="commit", error=f"run {self.held.run}: {problem}")
         return Suspend()
 
+    @property
+    def holds_result(self) -> bool:
+        """Whether a flush would commit a result; else it opens the job of a slow step."""
+        return self._done is not None
+
     def plan_flush(self) -> list[Call]:
         """Return what is outstanding, for the flushing thread to write."""
         if self.closed or not self.waiting_since:

@@ -37,7 +37,7 @@ LATER: Final = {
 
 
 def test_every_point_is_tested() -> None:
-    others = {"router.read", "router.routed", *SCHEDULER_POINTS}
+    others = {"router.read", "router.routed", "step.opened", *SCHEDULER_POINTS}
     others |= {"router.given", "fork.before", "fork.after"}  # in test_open_crash_points
     assert set(crashpoints.POINTS) == FIRST.keys() | others
 
@@ -64,10 +64,16 @@ def test_worker_later(scene: Scene, point: str) -> None:
     _crash_worker(scene, point, "mixed", *LATER[point])
 
 
+@pytest.mark.parametrize("function", ["hold", "ahold"])
+def test_a_slow_step_whose_job_was_just_opened(scene: Scene, function: str) -> None:
+    _crash_worker(scene, "step.opened", function, 0, 1)
+
+
 def _crash_worker(scene: Scene, point: str, function: str, repeats: int, deaths: int) -> None:
     _, _, first = scene.start_all("router", "scheduler", "worker")
     first.kill()  # it has published the functions
-    scene.send(f"load/{function}", steps=5 if function == "mixed" else 2)
+    shape = {"seconds": 0.2} if function.endswith("hold") else {"steps": 2}
+    scene.send(f"load/{function}", **({"steps": 5} if function == "mixed" else shape))
     scene.until(lambda: scene.redis.call("LLEN", scene.keys.queue), "the run to be queued")
     await_death(scene, die(scene, "worker", point))
     scene.spawn("worker")

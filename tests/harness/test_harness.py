@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import time
 from typing import Any
 
 import pytest
@@ -43,9 +42,7 @@ def test_the_story_of_a_run(app: App) -> None:
         assert repr(run) == (
             "<run of 'onboarding': waiting for attempt 1 of step 'send-mail', another 10s>"
         )
-        began = time.monotonic()
         world.advance("31d")
-        assert time.monotonic() - began < 1
         assert world.now == NOON + dt.timedelta(days=31)
         assert (run.status, run.due, run.output) == ("completed", None, ["sent", "J@X.ORG"])
         assert run.timeline == [

