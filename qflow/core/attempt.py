@@ -61,7 +61,10 @@ def attempt(
     answer = yield Execute(call, step, target.attempt)
     if isinstance(answer, Returned):
         try:
-            text, value = codec.roundtrip(answer.value, f"the result of step {step!r}")
+            value = answer.value
+            text = codec.scalar_text(value)
+            if text is None:
+                text, value = codec.roundtrip(value, f"the result of step {step!r}")
             if hooks is not None:
                 text = hooks.encoded(text, Place("step", run, step))
             memo.add(step, text := value_text(text))
