@@ -38,6 +38,8 @@ from qflow.telemetry import emit
 _POLL_S: Final = 1.0
 _BEAT_S: Final = 1.0
 _FLUSH_S: Final = 0.005
+_ASIDE_S: Final = 0.05
+_SET_ASIDE: Final = -2
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ class Worker:
         if reply == -1:
             emit("worker.lapsed", worker=self.name)
             self._beat(first=True)
+            return
+        if reply == _SET_ASIDE:
+            self._stopped.wait(_ASIDE_S)
             return
         for raw in reply:
             self.slots.execute(received(self._engine, claimed(raw)))
