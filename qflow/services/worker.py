@@ -38,6 +38,8 @@ from qflow.telemetry import emit
 _POLL_S: Final = 1.0
 _BEAT_S: Final = 1.0
 _FLUSH_S: Final = 0.005
+_ASIDE_S: Final = 0.05
+_SET_ASIDE: Final = -2
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,9 @@ class Worker:
             emit("worker.lapsed", worker=self.name)
             self._beat(first=True)
             return
+        if reply == _SET_ASIDE:
+            self._stopped.wait(_ASIDE_S)
+            return
         for raw in reply:
             self.slots.execute(received(self._engine, claimed(raw)))
         if not reply and not self._draining:
@@ -184,6 +189,7 @@ class Worker:
         runs = {run_id.decode() for run_id in held}
         self._release_orphans(runs)
         self._interrupt_cancelled(before.keys() - runs)
+        self._interrupt_given_up(before.keys() - runs)
 
     def _interrupt_cancelled(self, gone: Iterable[str]) -> None:
         """Stop what this worker executes that is no longer in its name, where its run was cancelled, and
@@ -196,6 +202,21 @@ class Worker:
             for member, status in zip(members, self._redis.pipeline(asked), strict=True):
                 if status == b"cancelled":
                     self.slots.interrupt(member)
+
+    def _interrupt_given_up(self, gone: Iterable[str]) -> None:
+        """Stop open steps that this worker executes and nobody waits for: they lost a race or ran into a
+        time-out of their handler, or the handler has ended. One that has settled has a result."""
+        active = self.slots.active
+        steps = {m: active[m].session.lane.step for m in gone if ":" in m and m in active}
+        asked: list[tuple[str, ...]] = []
+        for member, step in steps.items():
+            run_id, _, step_hash = member.partition(":")
+            asked.append(("HEXISTS", self._keys.open(run_id), step_hash))
+            asked.append(("HEXISTS", self._keys.steps(run_id), step))
+        found = self._redis.pipeline(asked) if asked else []
+        for member, is_open, is_settled in zip(steps, found[::2], found[1::2], strict=True):
+            if not (is_open or is_settled):
+                self.slots.give_up(member)
 
     def _release_orphans(self, held: set[str]) -> None:
         """Give back runs and open steps held in this worker's name that it knows nothing of (a lost

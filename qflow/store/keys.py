@@ -84,6 +84,13 @@ class _Control(_Namespace):
         pause and unpause; deleted by Redis when empty."""
         return f"{self.ns}:paused"
 
+    @cached_property
+    def trial(self) -> str:
+        """Hash. The worker that executes a job alone whose worker died twice (`member`), or is about to,
+        `since` when (ms); no worker while others have their time. Written by claim; expires after a
+        minute without a claim of that worker's."""
+        return f"{self.ns}:trial"
+
     def held(self, function: str) -> str:
         """List. Ids of jobs that wait until this function is resumed. Written by create and claim;
         deleted by Redis when empty."""
