@@ -27,7 +27,8 @@ class Attempt:
     """One try of a step or of the handler's own code.
 
     `outcome` is ok, failed (for good), retry (failed, another follows), died (with its worker) or
-    running. `started` is unknown where the worker died.
+    running. `started` is unknown where the worker died. `log` is what it printed and logged, as the
+    trace keeps it: lines of ms since its start, level and text.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Attempt:
     ended: int | None = None
     error: dict[str, Any] | None = None
     due: int | None = None
+    log: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,12 @@ class _Story:
         elif kind == "step":
             error = None if told["ok"] else self._error(step)
             outcome = "ok" if told["ok"] else "failed"
-            tries.append(Attempt(told["a"], outcome, told["s"], told["e"], error))
+            log = told.get("log")
+            tries.append(Attempt(told["a"], outcome, told["s"], told["e"], error, None, log))
         elif kind == "retry":
             started, ended = told["s"] or None, told["e"] or told["at"]
-            tries.append(
-                Attempt(told["a"], "retry", started, ended, told["error"], told.get("due"))
-            )
+            error, due, log = told["error"], told.get("due"), told.get("log")
+            tries.append(Attempt(told["a"], "retry", started, ended, error, due, log))
         elif step not in self._waits:
             after = tries[-1].number + 1 if tries else 0
             tries.append(Attempt(after, "died", None, told["at"], _death(told["w"])))
@@ -295,4 +297,5 @@ def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
         "duration_ms": took,
         "due": attempt.due,
         "error": attempt.error,
+        "log": attempt.log or [],
     }

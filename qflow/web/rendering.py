@@ -10,6 +10,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from qflow.read.said import of_attempt
 from qflow.web import coloured, words
 from qflow.web.drawing import rects, ruler, spark
 
@@ -64,7 +65,7 @@ def environment() -> Environment:
     made.filters["python"] = coloured.python
     made.filters["moment"] = moment
     made.filters["code_marks"] = code_marks
-    made.globals.update(spark=spark, ruler=ruler, rects=rects, asset=version())
+    made.globals.update(spark=spark, ruler=ruler, rects=rects, said_by=of_attempt, asset=version())
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from qflow.read import runs, topology
+from qflow.read import runs, said, topology
 from qflow.read.snapshot import text
 from qflow.read.standing import Around, standing
 from qflow.read.timeline import Timeline, as_dict, entry, timeline
@@ -24,6 +24,9 @@ def show(site: Site, ask: Ask) -> Answer:
     context["waits"] = {
         step.kind for step in told.steps if step.status in ("waiting", "sleeping")
     } | ({"step"} if told.due is not None else set())
+    context["level"] = ask.query.get("level", "")
+    context["said"] = said.lines(told, context["level"])
+    context["levels"], context["has_said"] = said.LEVELS, bool(said.lines(told))
     context["standing"] = standing(told, _around(site, told.row.function))
     return Html("_story.html" if ask.partial else "run.html", context)
 
