@@ -11,6 +11,9 @@ from qflow.core.middleware import Hooks, Place
 
 NOTICE: Final = "notice"
 """The level of lines that qflow itself adds: how much was left out."""
+INPUT: Final = "input"
+"""The level of the line, the first, that tells what a step was called with: JSON text, a list of its
+arguments."""
 
 
 class Line(NamedTuple):

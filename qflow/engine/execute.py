@@ -143,7 +143,7 @@ def execute(engine: Engine, effect: Execute, awaited: Awaited) -> Answer:
     heard = Heard(engine.clock.now_ms)
     mark = hearing.set(heard)
     try:
-        return heard.told(_execute(engine, effect, awaited))
+        return heard.told(_execute(engine, effect, awaited), effect.call)
     finally:
         hearing.reset(mark)
 
@@ -213,7 +213,7 @@ async def aexecute(engine: Engine, effect: Execute) -> Answer:
     heard = Heard(engine.clock.now_ms)
     mark = hearing.set(heard)
     try:
-        return heard.told(await _aexecute(engine, effect))
+        return heard.told(await _aexecute(engine, effect), effect.call)
     finally:
         hearing.reset(mark)
 

@@ -7,6 +7,7 @@ its own, and is not heard.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -14,8 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
-from qflow.core.outcome import Raised, Returned
-from qflow.core.said import NOTICE, Line, hearing
+from qflow.core.outcome import Raised, Returned, StepCall
+from qflow.core.said import INPUT, NOTICE, Line, hearing
 
 LONGEST: Final = 8 * 1024
 """Characters of one line, or of one record with its traceback."""
@@ -52,14 +53,17 @@ class Heard:
             for line in lines:
                 self._add("print", line)
 
-    def told(self, answer: Returned | Raised) -> Returned | Raised:
-        """Return how the attempt ended together with what it said."""
+    def told(self, answer: Returned | Raised, call: StepCall) -> Returned | Raised:
+        """Return how the attempt ended together with what it said; where it failed or said anything,
+        also what it was called with."""
         with _lock:
             if self._part:
                 self._add("print", self._part)
             self._ended = True
             if self._first is None:
-                return answer
+                if not _ears.room or type(answer) is Returned:
+                    return answer
+                return answer._replace(said=_given(call))
             gap = []
             if self._left_out:
                 words = (
@@ -69,7 +73,7 @@ class Heard:
             began = answer.started_ms
             lines = (*self._first, *gap, *self._last)
             said = tuple(line._replace(at=max(0, line.at - began)) for line in lines)
-        return answer._replace(said=said)
+        return answer._replace(said=_given(call) + said)
 
     def _add(self, level: str, text: str) -> None:
         if not _ears.room:
@@ -89,6 +93,18 @@ class Heard:
         while self._room[1] < 0:
             self._room[1] += _cost(self._last.popleft())
             self._left_out += 1
+
+
+def _given(call: StepCall) -> tuple[Line, ...]:
+    """Return the line on what a step is called with, none where that is nothing or cannot be told."""
+    if not (call.args or call.kwargs):
+        return ()
+    given = {"args": call.args, **call.kwargs} if call.kwargs else call.args
+    try:
+        text = json.dumps(given, default=lambda value: repr(value)[:200], ensure_ascii=False)
+    except Exception:  # noqa: BLE001  # whatever a repr raises, keys that are no text, circles
+        return ()
+    return (Line(0, INPUT, text if len(text) <= LONGEST else f"{text[:LONGEST]}…"),)
 
 
 def _cost(line: Line) -> int:

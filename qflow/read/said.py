@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from qflow.core.said import NOTICE
+from qflow.core.said import INPUT, NOTICE
 from qflow.errors import UsageError
 from qflow.read.timeline import Attempt, Timeline
 
@@ -55,4 +56,18 @@ def of_attempt(attempt: Attempt, step: str) -> Iterator[SaidLine]:
     if isinstance(log, str):
         log = [[0, NOTICE, log]]
     for at, level, text in log or ():
-        yield SaidLine(began + at, step, attempt.number, level, text)
+        if level != INPUT:
+            yield SaidLine(began + at, step, attempt.number, level, text)
+
+
+def given(attempts: Sequence[Attempt]) -> Any:
+    """Return what a step was called with, of which attempts that failed or said something know: its
+    arguments, or what is left of their JSON text where that was cut; None where nobody knows."""
+    logs = [attempt.log for attempt in reversed(attempts) if isinstance(attempt.log, list)]
+    for _, level, text in (line for log in logs for line in log):
+        if level == INPUT:
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text
+    return None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from qflow.core.ids import step_hash
 from qflow.read import snapshot
 from qflow.read.nearest import NotFound
 from qflow.read.runs import RunRow
@@ -44,8 +45,8 @@ class Attempt:
 class StepView:
     """A step: `kind` step, sleep, event, signal, approval or run (an invoked one); `status` completed,
     failed, running, queued, waiting (for its next attempt, or for what `wants` says), sleeping or
-    dropped (not reached again before the run ended). `since` is when a wait began, `child` the run that
-    was invoked."""
+    dropped (not reached again before the run ended). `since` is when a wait began, `match` what an event has
+    to be like, `received` the one that was, `sent` those that it sent, `child` the run that was invoked."""
 
     id: str
     kind: str
@@ -57,6 +58,9 @@ class StepView:
     wants: str = ""
     child: str = ""
     since: int | None = None
+    match: str = ""
+    received: str = ""
+    sent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,8 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """A run whole. `handler` has the tries of the handler's own code that failed or died; `reason` says
-    why it was cancelled or skipped, `origin` is the run that it was made from, `again` the one made from
-    it; "" where there is none."""
+    why it was cancelled or skipped, `held` why it was to start later, `origin` is the run that it was made
+    from, `again` the one made from it; "" where there is none."""
 
     row: RunRow
     app: str
@@ -95,15 +99,16 @@ class Timeline:
     origin: str
     again: str
     now: int
+    held: str = ""
 
 
 def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
     """Return the story of a run; raise NotFound where it is not there (any more)."""
-    flat, steps, opened, raw, time = snapshot.together(
+    flat, steps, opened, waits, raw, time = snapshot.together(
         redis,
         [
-            ("HGETALL", keys.run(run)), ("HGETALL", keys.steps(run)),
-            ("HVALS", keys.open(run)), ("XRANGE", keys.trace(run), "-", "+"), ("TIME",),
+            ("HGETALL", keys.run(run)), ("HGETALL", keys.steps(run)), ("HVALS", keys.open(run)),
+            ("HGETALL", keys.waits(run)), ("XRANGE", keys.trace(run), "-", "+"), ("TIME",),
         ],
     )  # fmt: skip
     fields = pairs(flat)
@@ -112,7 +117,8 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
     lane = Lane.parse(fields["lane"])
     entries = [entry(item) for item in raw]
     lanes = [lane, *(Lane.parse(text(record)) for record in opened)]
-    story = _Story(entries, _results(pairs(steps)), lanes, _number(fields, "due"))
+    around = _Around(run, _results(pairs(steps)), lanes, _number(fields, "due"), pairs(waits))
+    story = _Story(entries, around)
     row = RunRow(
         run, fields["fn"], fields["status"], int(fields["created"]), _number(fields, "started"),
         _number(fields, "ended"), json.loads(fields["error"]) if "error" in fields else None,
@@ -134,6 +140,7 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         origin=fields.get("origin", ""),
         again=fields.get("again", ""),
         now=clock_ms(time),
+        held=next((str(e["why"]) for e in reversed(entries) if e["t"] == "held"), ""),
     )
 
 
@@ -157,21 +164,47 @@ def _results(steps: dict[str, str]) -> dict[str, dict[str, Any]]:
     return {step: json.loads(result) for step, result in steps.items()}
 
 
+class _Around(NamedTuple):
+    """What there is of a run beside its trace."""
+
+    run: str
+    results: dict[str, dict[str, Any]]
+    lanes: list[Lane]
+    due: int | None
+    waits: dict[str, str]
+
+    def match(self, step: str) -> str:
+        """Return what an event has to be like that a step waits for."""
+        text = self.waits.get(step_hash(step))
+        spec = json.loads(text) if text else {}
+        path, when = spec.get("path"), spec.get("when")
+        value = json.dumps(spec.get("value"), ensure_ascii=False)
+        return " and ".join(filter(None, (f"{path} = {value}" if path else "", when or "")))
+
+    def received(self, step: str) -> str:
+        """Return the event that a step was given."""
+        wanted = step_hash(step)
+        given = (k[2:] for k, v in self.waits.items() if v == wanted and k.startswith("e:"))
+        return next(given, "")
+
+    def sent(self, step: str, output: Any) -> tuple[str, ...]:
+        """Return the events that a step sent: their ids are made of the run's and its own."""
+        stem = f"{self.run}-{step_hash(step)}-"
+        ids = output if isinstance(output, list) else []
+        sent = tuple(each for each in ids if isinstance(each, str) and each.startswith(stem))
+        return sent if len(sent) == len(ids) else ()
+
+
 class _Story:
     """Steps in the order in which they were first heard of, with their attempts."""
 
-    def __init__(
-        self,
-        entries: list[Entry],
-        results: dict[str, dict[str, Any]],
-        lanes: list[Lane],
-        due: int | None,
-    ) -> None:
+    def __init__(self, entries: list[Entry], around: _Around) -> None:
         self.attempts: dict[str, list[Attempt]] = {}
         self._waits: dict[str, Entry] = {}
-        self._results = results
-        self._lanes = {lane.step: lane for lane in lanes if lane.state != "e"}
-        self._due = due
+        self._around = around
+        self._results = around.results
+        self._lanes = {lane.step: lane for lane in around.lanes if lane.state != "e"}
+        self._due = around.due
         self._last = entries[-1]["at"] if entries else None
         for told in entries:
             self._hear(told)
@@ -219,17 +252,21 @@ class _Story:
         lane = self._lanes.get(step)
         due = self._due if lane is not None and lane.state == "d" else None
         kind = {"": "step", "child": "run"}.get(_kind(wait), _kind(wait))
+        output, around = result.get("ok") if result else None, self._around
         return StepView(
             id=step,
             kind=kind,
             status=self._step_status(kind, result, lane),
             attempts=tuple(self.attempts[step]),
             due=wait.get("due") if due is None else due,
-            output=result.get("ok") if result else None,
+            output=output,
             error=result.get("error") if result else None,
             wants=wait.get("for", ""),
             child=wait.get("run", ""),
             since=wait.get("at"),
+            match=around.match(step) if kind == "event" else "",
+            received=around.received(step) if kind == "event" else "",
+            sent=around.sent(step, output) if kind == "step" else (),
         )
 
     def _step_status(self, kind: str, result: dict[str, Any] | None, lane: Lane | None) -> str:
@@ -275,6 +312,9 @@ def as_dict(story: Timeline) -> dict[str, Any]:
                 "status": step.status,
                 "due": step.due,
                 "wants": step.wants or None,
+                "match": step.match or None,
+                "received": step.received or None,
+                "sent": list(step.sent),
                 "child": step.child or None,
                 "output": step.output,
                 "error": step.error,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
 from cases.world import FAST, World
 from playwright.sync_api import Page, expect
+
+import qflow
 
 
 def test_what_a_step_says_is_seen_by_level(world: World, page: Page) -> None:
@@ -40,3 +43,73 @@ def test_what_a_step_says_is_seen_by_level(world: World, page: Page) -> None:
     expect(lines).to_have_count(1)
     page.locator(".lane", has_text="charge").click()
     expect(page.locator(".step[open] .attempt").first).to_contain_text("charging the card")
+
+
+def test_invoked_runs_stand_within_and_events_are_told(world: World, page: Page) -> None:
+    @world.app.function("slip", trigger="slip")
+    def slip(step: Any) -> str:
+        step.run("render", lambda: print("rendering"))
+        return "slip.pdf"
+
+    @world.app.function("pack", trigger="pack")
+    def pack(step: Any) -> str:
+        return str(step.invoke("print", slip, data={}))
+
+    @world.app.function("ship", trigger="order/paid")
+    def ship(event: qflow.Event, step: Any) -> None:
+        step.invoke("packing", pack, data={})
+        step.send_event("announce", qflow.Event("order/sent", {"id": 1}))
+        step.wait_for_event("answer", event="order/answer", match="data.id", timeout="1d")
+
+    world.serve()
+    world.worker()
+    run = world.run_of(world.send("order/paid", {"id": 7}), "ship")
+    sent = world.until(
+        lambda: b"announce" in world.redis.call("HKEYS", world.keys.steps(run)), "the steps"
+    )
+    assert sent
+    world.until(lambda: world.redis.call("HLEN", world.keys.waits(run)), "the wait")
+    world.send("order/answer", {"id": 8})
+    page.goto(f"/runs/{run}")
+    standing = page.locator(".standing")
+    expect(standing).to_contain_text("for an event order/answer where data.id = 7")
+    page.reload()
+    expect(standing).to_contain_text("one such event came since the run began and did not match")
+    page.locator("summary", has_text="packing").click()
+    page.locator(".nested summary", has_text="print").click()
+    expect(page.locator(".nested .nested summary", has_text="render")).to_be_visible()
+    page.locator("summary", has_text="announce").click()
+    page.get_by_role("link", name=f"{run}-").click()
+    expect(page.get_by_role("heading", name="order/sent")).to_be_visible()
+    page.go_back()
+    answer = world.send("order/answer", {"id": 7})
+    expect(page.locator(".badge").first).to_have_text("completed")
+    page.locator("summary", has_text="answer").click()
+    expect(page.get_by_role("link", name=answer)).to_be_visible()
+    packing = page.locator("details", has_text="packing").first
+    packing.locator("summary").first.click()
+    packing.locator("> .inside").get_by_role("link").click()
+    page.get_by_text("invoked by").locator("..").get_by_role("link").click()
+    expect(page).to_have_url(f"{page.url.split('/runs')[0]}/runs/{run}")
+
+
+def test_a_run_behind_a_limit_says_its_place(world: World, page: Page) -> None:
+    done = asyncio.Event()
+
+    @world.app.function(
+        "slow", trigger="slow", concurrency=qflow.Concurrency(1, key="event.data.tenant")
+    )
+    async def slow(step: Any) -> None:
+        await step.run("hold", done.wait)
+
+    world.serve()
+    running = world.worker()
+    first, *rest = [world.send("slow", {"tenant": "acme"}) for _ in range(3)]
+    runs = [world.run_of(each, "slow") for each in (first, *rest)]
+    world.until(lambda: world.redis.call("ZCARD", world.keys.backlog("fn:slow:0=acme")) == 2)
+    waiting = [run for run in runs if world.look(run).fields["lane"].startswith("b|")]
+    page.goto(f"/runs/{max(waiting)}")
+    expect(page.locator(".standing")).to_contain_text("Waiting for a slot of slow for acme")
+    expect(page.locator(".standing")).to_contain_text("its one slot is taken")
+    running.worker._loop.loop().call_soon_threadsafe(done.set)
+    expect(page.locator(".badge").first).to_have_text("completed")

@@ -52,7 +52,9 @@ def test_each_attempt_has_what_it_printed_and_logged(world: World) -> None:
     (failed,) = ended.told("retry")
     quiet, good = ended.told("step")
     assert "log" not in quiet
-    assert said(failed) == [
+    level, given = said(failed).pop(0)
+    assert (level, given[:6]) == ("input", '["Run(')
+    assert said(failed)[1:] == [
         ("print", "charging 1"),
         ("warning", "shop.cards: card 4711 was refused"),
         ("print", "half a line"),
@@ -63,12 +65,8 @@ def test_each_attempt_has_what_it_printed_and_logged(world: World) -> None:
 
 @pytest.mark.parametrize("how", ["gather", "one"])
 def test_async_steps_side_by_side_are_told_apart(world: World, how: str) -> None:
-    started = asyncio.Event()
-
     async def talk(name: str) -> str:
         print(f"{name} begins")
-        if how == "gather":
-            started.set()
         await asyncio.to_thread(print, f"{name} on a thread")
         return name
 
@@ -83,7 +81,12 @@ def test_async_steps_side_by_side_are_told_apart(world: World, how: str) -> None
     ended = world.outcome("talk", "talk")
     lines = {entry["id"]: said(entry) for entry in ended.told("step")}
     assert lines == {
-        name: [("print", f"{name} begins"), ("print", f"{name} on a thread")] for name in "ab"
+        name: [
+            ("input", f'["{name}"]'),
+            ("print", f"{name} begins"),
+            ("print", f"{name} on a thread"),
+        ]
+        for name in "ab"
     }
 
 
