@@ -6,6 +6,7 @@ from typing import Final
 
 from qflow.read import runs, said
 from qflow.web.exchange import Answer, Ask, Endpoint, Json, Site
+from qflow.web.pages.comparing import compared
 from qflow.web.pages.story import tell
 
 
@@ -15,7 +16,16 @@ def _logs(site: Site, ask: Ask) -> Answer:
     return Json({"lines": [line._asdict() for line in lines]})
 
 
+def _against(site: Site, ask: Ask) -> Answer:
+    return Json(compared(site, ask).as_dict())
+
+
 TABLE: Final = (
+    Endpoint(
+        "runs/{run}/against/{other}",
+        _against,
+        "Two runs of one function: step by step, and the first step in which they differ",
+    ),
     Endpoint(
         "runs/{run}/logs",
         _logs,

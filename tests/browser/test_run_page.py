@@ -113,3 +113,27 @@ def test_a_run_behind_a_limit_says_its_place(world: World, page: Page) -> None:
     expect(page.locator(".standing")).to_contain_text("its one slot is taken")
     running.worker._loop.loop().call_soon_threadsafe(done.set)
     expect(page.locator(".badge").first).to_have_text("completed")
+
+
+def test_a_rerun_is_compared_with_its_origin(world: World, page: Page) -> None:
+    @world.app.function("pay", trigger="order/paid")
+    def pay(event: qflow.Event, step: Any) -> str:
+        step.run("look", lambda: "the same")
+        return str(step.run("charge", lambda: f"receipt {event.data['id']}"))
+
+    world.serve()
+    world.worker()
+    first = world.ended(world.send("order/paid", {"id": 7}), "pay").id
+    page.goto(f"/runs/{first}")
+    page.get_by_role("link", name="Run again").click()
+    page.get_by_label("With").fill('{"id": 8}')
+    page.get_by_role("button", name="Run again").click()
+    expect(page.locator(".badge").first).to_have_text("completed")
+    page.get_by_role("link", name="compare", exact=True).click()
+    expect(page.locator("main > .standing")).to_contain_text("They first differ in charge.")
+    opened = page.locator(".pairing details[open]")
+    expect(opened).to_have_count(1)
+    expect(opened.locator(".less")).to_contain_text("receipt 7")
+    expect(opened.locator(".more-of")).to_contain_text("receipt 8")
+    page.get_by_text("look", exact=True).click()
+    expect(page.locator(".pairing")).to_contain_text("Both gave the same.")
