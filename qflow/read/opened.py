@@ -66,9 +66,12 @@ class Opener:
 
     def entry(self, told: Entry, run: str) -> Entry:
         """Return an entry of a run's trace."""
-        if "error" not in told:
-            return told
-        return {**told, "error": self.error(told["error"], run, told.get("id", ""))}
+        shown = dict(told)
+        if "error" in told:
+            shown["error"] = self.error(told["error"], run, told.get("id", ""))
+        if "log" in told:
+            shown["log"] = self.value(told["log"], Place("log", run, told["id"]))
+        return shown
 
     def story(self, told: Timeline) -> Timeline:
         """Return a run whole."""
@@ -94,7 +97,8 @@ class Opener:
         )
 
     def _attempt(self, attempt: Attempt, run: str, step: str) -> Attempt:
-        return replace(attempt, error=self.error(attempt.error, run, step))
+        log = self.value(attempt.log, Place("log", run, step)) if attempt.log else None
+        return replace(attempt, error=self.error(attempt.error, run, step), log=log)
 
 
 def _marked(part: dict[str, Any], note: str) -> Any:

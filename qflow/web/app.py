@@ -35,6 +35,7 @@ from qflow.web.live import Live
 from qflow.web.pages import (
     acting,
     approvals,
+    comparing,
     errors,
     events,
     health,
@@ -71,6 +72,8 @@ PAGES: Final = (
     Place("/runs", runs.listing),
     Place("/runs/{run}", story.show),
     Place("/runs/{run}/history", story.history),
+    Place("/runs/{run}/against", comparing.choose),
+    Place("/runs/{run}/against/{other}", comparing.show),
     Place("/runs/{run}/json", story.download),
     Place("/runs/{run}/cancel", acting.cancel, "operator", post=True),
     Place("/runs/{run}/again", acting.again_form, "operator"),

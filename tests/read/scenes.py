@@ -36,12 +36,14 @@ class Hand:
         assert script.run(self.scene.redis, call) == 1
         return self
 
-    def store(self, value: object = None, *, step: str = "", took_ms: int = 5) -> Hand:
+    def store(
+        self, value: object = None, *, step: str = "", took_ms: int = 5, log: str = ""
+    ) -> Hand:
         """The step at hand gave `value`; written with what comes next."""
         now = self.scene.now_ms()
         text = json.dumps({"ok": value})
         self.done = Done(
-            step or self.lane.step, text, self.lane.attempt, now - took_ms, now, ok=True
+            step or self.lane.step, text, self.lane.attempt, now - took_ms, now, ok=True, log=log
         )
         return self
 
