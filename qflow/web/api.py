@@ -92,7 +92,7 @@ def _event(site: Site, ask: Ask) -> Answer:
     views = functions.functions(site.redis, site.keys)
     (found,) = received(site, [row], views)
     started = {run.function for run in found.runs}
-    left = ignored(row, [view for view in views if view.id not in started])
+    left = ignored(site, row, [view for view in views if view.id not in started])
     return Json(
         {
             **found.row.as_dict(),
@@ -108,7 +108,8 @@ def _send(site: Site, ask: Ask) -> Answer:
 
 def _errors(site: Site, ask: Ask) -> Answer:
     groups = faults(site.redis, site.keys, ask.query.get("function", ""))
-    return Json({"errors": [group.as_dict() for group in groups]})
+    mask = site.opener.mask
+    return Json({"errors": [{**g.as_dict(), "message": mask.text(g.message)} for g in groups]})
 
 
 def _workers(site: Site, _ask: Ask) -> Answer:

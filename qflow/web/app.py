@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -168,7 +169,16 @@ async def _ask(request: Request, who: Who, place: Place) -> Ask:
 def _respond(site: Site, place: Place, ask: Ask) -> Response:
     if place.post:
         audit.note(site, ask, place.path)
+    elif ask.query.get("unmask"):
+        site = _unmasked(site, ask, place)
     return _response(site, ask, place.page(site, ask))
+
+
+def _unmasked(site: Site, ask: Ask, place: Place) -> Site:
+    if not site.unmasks_for(ask.who):
+        raise Refused(403, "masked values are not shown to you: QFLOW_UNMASK says who may see them")
+    audit.note(site, ask, f"{place.path} unmasked")
+    return replace(site, opener=site.opener.unmasked())
 
 
 def _response(site: Site, ask: Ask, answer: Answer) -> Response:
@@ -190,6 +200,7 @@ def page_text(site: Site, ask: Ask, answer: Html) -> str:
     context["partial"] = ask.partial
     context["now"] = now_ms(site.redis)
     context["vitals"] = vitals(site)
+    context["may_unmask"] = site.unmasks_for(ask.who) and not ask.query.get("unmask")
     context["is_open"] = site.access.is_open
     return render(answer.template, {**context, **answer.context})
 
