@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qflow.core.event import MAX_EVENT_BYTES
 from qflow.errors import QflowError
 from qflow.read.runs import now_ms
-from qflow.web import api, audit, intake, login
+from qflow.web import api, audit, hooks, intake, login
 from qflow.web.access import Attempts, Who
 from qflow.web.bodies import read_body
 from qflow.web.exchange import Answer, Ask, Go, Html, Json, Page, Refused, Site
@@ -42,6 +42,7 @@ from qflow.web.pages import (
     runs,
     sending,
     story,
+    webhooks,
     workers,
     workflow,
     workflows,
@@ -85,6 +86,9 @@ PAGES: Final = (
     Place("/events/send", sending.send, "operator", post=True),
     Place("/events/rejected", events.rejected),
     Place("/events/{event}", events.show),
+    Place("/webhooks", webhooks.listing),
+    Place("/webhooks", webhooks.save, "admin", post=True),
+    Place("/webhooks/{webhook}/remove", webhooks.remove, "admin", post=True),
     Place("/errors", errors.listing),
     Place("/approvals", approvals.listing),
     Place("/approvals/{approval}/{decision}", approvals.decide, "operator", post=True),
@@ -111,6 +115,7 @@ def create_app(site: Site, closing: Callable[[], bool] = lambda: False) -> ASGIA
         *(_route(site, place) for place in PAGES),
         *(_route(site, Place(e.path, e.page, e.role, e.method == "POST")) for e in api.ENDPOINTS),
         Route("/e/{key}", intake.endpoint(site), methods=["POST"]),
+        Route("/w/{webhook}", hooks.endpoint(site), methods=["POST"]),
         Route("/login", login.endpoint(site, attempts), methods=["GET", "POST"]),
         Route(
             "/logout", _endpoint(site, Place("/logout", login.leave, post=True)), methods=["POST"]
