@@ -68,6 +68,15 @@ class Settings:
     event_keys: str = _option(
         "", "Keys that `POST /e/<key>` takes, separated by commas. Empty: any, without tokens only."
     )
+    masked: str = _option(
+        "*password*,*passwd*,*passphrase*,*secret*,*token,*authorization,*api_key,*private_key,"
+        "*credential*,cookie,set_cookie,card_number,cvc,cvv,ssn",
+        "Fields whose values the dashboard and its API do not show: names, with `*` anywhere, or ends of "
+        "paths such as `card.number`; case, `_` and `-` do not matter.",
+    )
+    unmask: str = _option(
+        "nobody", "Who may have masked values shown: `nobody` or `admin`; it is audited.", "unmask"
+    )
     log_format: str = _option(
         "auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log"
     )
@@ -100,6 +109,7 @@ _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}|\{[A-Za-z0-9_.:\-]{1,64}\
 _CHOICES: Final = {
     "log": ("auto", "console", "json"),
     "level": ("debug", "info", "warning", "error"),
+    "unmask": ("nobody", "admin"),
 }
 
 

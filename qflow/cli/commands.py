@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "runs": "List, show, follow and control runs.",
     "functions": "List, show, explain, pause and resume published functions.",
     "events": "List and follow events.",
+    "webhooks": "List, add and remove inbound webhooks.",
     "limits": "List concurrency limits: who holds slots, who waits.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",

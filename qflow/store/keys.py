@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
+from qflow.store.dashboard_keys import DashboardKeys
+
 RQ: Final = "rq"
 """Prefix of RQ's keys."""
 
@@ -238,7 +240,7 @@ class _OfRQ(_Namespace):
         return f"{RQ}:queues"
 
 
-class Keys(_Waits, _Control, _Flow, _OfRQ):
+class Keys(_Waits, _Control, _Flow, _OfRQ, DashboardKeys):
     """The keys of one namespace."""
 
     # -- events

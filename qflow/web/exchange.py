@@ -29,14 +29,21 @@ class Refused(QflowError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all pages share. `prefix` is the path that the dashboard lives under, "" or "/qflow"."""
+    """What all pages share. `prefix` is the path that the dashboard lives under, "" or "/qflow";
+    `unmask` the role that may see masked values, "nobody" for none."""
 
     redis: Redis
     keys: Keys
     access: Access
     opener: Opener = field(default_factory=Opener)
     prefix: str = ""
+    unmask: str = "nobody"
     keep: Keep = field(default_factory=lambda: Keep(500, 7 * 86_400))
+
+    def unmasks_for(self, who: Who | None) -> bool:
+        """Return whether masked values may be shown to somebody."""
+        allowed = who is not None and self.unmask == who.role
+        return allowed and not self.opener.mask.is_empty
 
 
 @dataclass(frozen=True, slots=True)
