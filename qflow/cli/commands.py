@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "functions": "List, show, explain, pause and resume published functions.",
     "events": "List and follow events.",
     "limits": "List concurrency limits: who holds slots, who waits.",
+    "check": "Say what is wrong with the source of functions, without running it.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",
     "completion": "Print the completion script of a shell.",

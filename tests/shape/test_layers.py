@@ -31,12 +31,13 @@ LAYERS = {
     ),
     "cli": (
         "errors core store telemetry engine app config discovery services read logs metrics "
-        "exposition dev encryption web __init__"
+        "exposition dev encryption web authoring __init__"
     ),
     "testing": (
         "errors core store telemetry crashpoints engine app config discovery services read logs "
         "metrics exposition dev __init__"
     ),
+    "authoring": ("errors core store engine app config discovery services read testing __init__"),
     "__init__": "errors core app",
     "__main__": "cli",
 }
