@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "events": "List and follow events.",
     "limits": "List concurrency limits: who holds slots, who waits.",
     "check": "Say what is wrong with the source of functions, without running it.",
+    "test": "Run one function in a sandbox, on a virtual clock.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",
     "completion": "Print the completion script of a shell.",
