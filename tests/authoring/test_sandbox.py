@@ -159,6 +159,7 @@ KERNEL = """
 import os, resource, signal, socket, sys
 from qflow.authoring.sandbox.kernel import confine
 folder, outside = sys.argv[1:]
+pair = socket.socketpair()
 held = confine([os.path.dirname(os.__file__)], folder)
 def tried(what):
     try: what()
@@ -174,7 +175,7 @@ print(held, [tried(what) for what in (
     lambda: open("/etc/passwd"),
     lambda: socket.socketpair(type=socket.SOCK_DGRAM)[0].sendto(b"x", "/nowhere"),
     lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
-    lambda: socket.socketpair()[0].send(b"x"),
+    lambda: pair[0].send(b"x"),
     lambda: resource.getrlimit(resource.RLIMIT_CORE),
     lambda: open(os.path.join(folder, "own"), "w"),
     lambda: __import__("threading").Thread(target=int).start(),
