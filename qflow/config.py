@@ -63,6 +63,7 @@ class Settings:
     event_keys: str = _option(
         "", "Keys that `POST /e/<key>` takes, separated by commas. Empty: any, without tokens only."
     )
+    mcp_port: int = _option(8289, "Port of `qflow mcp --http`, on the loopback address.", "port")
     log_format: str = _option(
         "auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log"
     )

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "test": "Run one function in a sandbox, on a virtual clock.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",
+    "mcp": "Serve functions, runs and drafts to coding agents.",
     "completion": "Print the completion script of a shell.",
 }
 """Every command and its help in one line; `qflow.cli.<name>` has it as `command`."""
