@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
+    "init": "Write a starter project.",
     "dev": "Run everything here, reloading functions as you edit them.",
     "worker": "Run functions: execute the steps of their runs.",
     "router": "Turn events into runs.",
