@@ -77,6 +77,7 @@ class Settings:
     unmask: str = _option(
         "nobody", "Who may have masked values shown: `nobody` or `admin`; it is audited.", "unmask"
     )
+    mcp_port: int = _option(8289, "Port of `qflow mcp --http`, on the loopback address.", "port")
     log_format: str = _option(
         "auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log"
     )

@@ -1,0 +1,1 @@
+"""Workflows from words: specification, planner, code, checks, sandbox. The runtime never imports it."""
