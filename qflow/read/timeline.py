@@ -100,9 +100,9 @@ class Timeline:
     reason: str
     origin: str
     again: str
-    limits: tuple[str, ...]
     now: int
     held: str = ""
+    limits: tuple[str, ...] = ()
 
 
 def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
