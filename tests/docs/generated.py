@@ -1,7 +1,7 @@
 """The parts of docs/ that are made from the code; run as a script, it rewrites them.
 
-`docs/settings.md` and `docs/llms.txt` as a whole; in `docs/internals.md` what stands between `<!-- made: name -->` and
-`<!-- end -->`.
+`docs/settings.md` and `docs/llms.txt` as a whole; in `docs/internals.md` what stands between
+`<!-- made: name -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def settings() -> str:
 
 def llms() -> str:
     """Return docs/llms.txt: the public API on one page, for models."""
-    pages = [page for page in sorted((ROOT / "docs").glob("*.md"))]
+    pages = sorted((ROOT / "docs").glob("*.md"))
     links = "".join(
         f"- [{page.read_text('utf-8').partition(chr(10))[0].lstrip('# ')}]({page.name})\n"
         for page in pages
