@@ -1,1 +1,1 @@
-"""Workflows from words: specification, planner, code, checks, sandbox. The runtime never imports it."""
+"""Words to workflow: words become a `WorkflowSpec`, a spec becomes Python, and people decide."""

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "router": "Turn events into runs.",
     "scheduler": "Wake sleeps and retries, fire cron schedules, rescue dead workers' runs.",
     "dashboard": "See and steer everything in a browser.",
+    "new": "Write a workflow from words.",
     "send": "Send an event.",
     "signal": "Give a signal to the step that waits for it.",
     "approvals": "List, approve and reject what runs wait for a person to decide.",

@@ -59,6 +59,7 @@ LIBRARIES = {
     "cli": {"click", "rich"},
     "encryption": {"cryptography"},
     "mcp": {"mcp"},
+    "authoring": {"boto3", "botocore", "httpx", "pydantic", "sqlalchemy"},
     "testing": {"pytest"},
 }
 # A core that can be replayed has no clock, chance, threads, files or network.
