@@ -38,7 +38,7 @@ def standing(told: Timeline, around: Around) -> Standing | None:
     if status == "running":
         return _running(told, around)
     if status == "queued":
-        return _queued(around)
+        return _queued(told, around)
     return _waiting(told, around) if status == "waiting" else None
 
 
@@ -58,9 +58,13 @@ def _running(told: Timeline, around: Around) -> Standing:
     return Standing("ok", f"Running {doing}{by}{length}.")
 
 
-def _queued(around: Around) -> Standing:
+def _queued(told: Timeline, around: Around) -> Standing:
     if around.paused:
         return Standing("warn", "Its workflow is paused, and so it waits.", "resume the workflow")
+    if told.limits:
+        return Standing("ok", f"Waits for a slot of {' and '.join(told.limits)}.")
+    if told.due is not None and told.due > told.now:
+        return Standing("ok", f"Waits for its time, and starts in {_length(told.due - told.now)}.")
     live = sum(left > 0 for left in around.leases.values())
     if not live:
         return Standing("bad", "In the queue, and no worker is running.", "start `qflow worker`")
@@ -73,7 +77,7 @@ def _waiting(told: Timeline, around: Around) -> Standing:
     waiting = [s for s in told.steps if s.status in _UNFINISHED]
     step = min(waiting, key=_due) if waiting else None
     due = told.due if told.due is not None else (step.due if step else None)
-    text = _wait_words(step)
+    text = _wait_words(step, told.limits)
     if len(waiting) > 1:
         text += f", beside {len(waiting) - 1} more open steps"
     if due is None:
@@ -93,7 +97,7 @@ def _due(step: StepView) -> float:
     return inf if step.due is None else step.due
 
 
-def _wait_words(step: StepView | None) -> str:
+def _wait_words(step: StepView | None, limits: tuple[str, ...]) -> str:
     if step is None:
         return "Waiting for the next try of the handler"
     match step.kind:
@@ -107,6 +111,8 @@ def _wait_words(step: StepView | None) -> str:
             return f"Waiting in {step.id!r} for a decision: {step.wants}"
         case "run":
             return f"Waiting in {step.id!r} for the run that it invoked"
+    if step.status == "queued" and limits:
+        return f"Step {step.id!r} waits for a slot of {' and '.join(limits)}"
     if step.status == "queued":
         return f"Step {step.id!r} is in the queue"
     if step.status == "running":
