@@ -13,7 +13,7 @@ from qflow.read.timeline import StepView, Timeline
 _LATE_MS: Final = 5_000
 _HELD_WHY: Final = {
     "throttled": "its throttle lets it start later",
-    "debounced": "debounced: it starts once no newer event has come for a while",
+    "debounced": "debounced, it starts once no newer event has come for a while",
     "batched": "it gathers events until its batch is full",
     "priority": "its priority puts it behind others",
 }
@@ -59,6 +59,8 @@ def _queued(told: Timeline, around: Around) -> Standing:
         return Standing("warn", "Its workflow is paused, and so it waits.", "resume the workflow")
     if around.limited is not None:
         return _behind_a_limit(around.limited)
+    if told.limits:
+        return Standing("ok", f"Waits for a slot of {' and '.join(told.limits)}.")
     if told.due is not None:
         why = _HELD_WHY.get(told.held, "not due yet")
         return _until(told, around, f"Not started yet: {why}", told.due, "starts")
@@ -89,7 +91,7 @@ def _waiting(told: Timeline, around: Around) -> Standing:
     waiting = [s for s in told.steps if s.status in _UNFINISHED]
     step = min(waiting, key=_due) if waiting else None
     due = told.due if told.due is not None else (step.due if step else None)
-    text = _wait_words(step)
+    text = _wait_words(step, told.limits)
     if len(waiting) > 1:
         text += f", beside {len(waiting) - 1} more open steps"
     if step is not None and step.kind == "event" and around.strays:
@@ -117,7 +119,7 @@ def _due(step: StepView) -> float:
     return inf if step.due is None else step.due
 
 
-def _wait_words(step: StepView | None) -> str:
+def _wait_words(step: StepView | None, limits: tuple[str, ...]) -> str:
     if step is None:
         return "Waiting for the next try of the handler"
     match step.kind:
@@ -132,6 +134,8 @@ def _wait_words(step: StepView | None) -> str:
             return f"Waiting in {step.id!r} for a decision: {step.wants}"
         case "run":
             return f"Waiting in {step.id!r} for the run {step.child} that it invoked"
+    if step.status == "queued" and limits:
+        return f"Step {step.id!r} waits for a slot of {' and '.join(limits)}"
     if step.status == "queued":
         return f"Step {step.id!r} is in the queue"
     if step.status == "running":

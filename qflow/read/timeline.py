@@ -15,6 +15,7 @@ from qflow.read import snapshot
 from qflow.read.nearest import NotFound
 from qflow.read.runs import RunRow
 from qflow.read.snapshot import clock_ms, number, pairs, text
+from qflow.store.gate import limits_of
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import Lane
@@ -81,7 +82,8 @@ class Claim:
 class Timeline:
     """A run whole. `handler` has the tries of the handler's own code that failed or died; `reason` says
     why it was cancelled or skipped, `held` why it was to start later, `origin` is the run that it was made
-    from, `again` the one made from it; "" where there is none."""
+    from, `again` the one made from it; "" where there is none. `limits` are those for
+    whose slots it, or an open step of it, waits."""
 
     row: RunRow
     app: str
@@ -98,6 +100,7 @@ class Timeline:
     reason: str
     origin: str
     again: str
+    limits: tuple[str, ...]
     now: int
     held: str = ""
 
@@ -139,6 +142,7 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         reason=fields.get("reason", ""),
         origin=fields.get("origin", ""),
         again=fields.get("again", ""),
+        limits=_waited_for(fields.get("flow", ""), lanes),
         now=clock_ms(time),
         held=next((str(e["why"]) for e in reversed(entries) if e["t"] == "held"), ""),
     )
@@ -274,8 +278,13 @@ class _Story:
             return "completed" if "ok" in result else "failed"
         if lane is None:
             return "dropped"
-        held = {"q": "queued", "h": "queued", "s": "running"}
+        held = {"q": "queued", "h": "queued", "b": "queued", "s": "running"}
         return held.get(lane.state, "sleeping" if kind == "sleep" else "waiting")
+
+
+def _waited_for(flow: str, lanes: list[Lane]) -> tuple[str, ...]:
+    steps, runs = limits_of(flow)
+    return (*runs, *steps) if any(lane.state == "b" for lane in lanes) else ()
 
 
 def _kind(wait: Entry) -> str:

@@ -115,13 +115,14 @@ class _Flow(_Namespace):
         return f"{self.ns}:limits"
 
     def slots(self, limit: str) -> str:
-        """Sorted set. Runs that hold a slot of a limit, `<limit>=<value of its key>`, by the time since
-        (ms). Written by whatever queues a job and whatever ends one; gone with the last of them."""
+        """Sorted set. Who holds a slot of a limit, `<limit>=<value of its key>`, by the time since (ms): a
+        run, or `run:hash` for an open step. Written by whatever queues a job and whatever ends one; gone with
+        the last of them."""
         return f"{self.ns}:slots:{limit}"
 
     def backlog(self, group: str) -> str:
-        """Sorted set. Runs that wait for the slots of a group of limits, by age less priority (ms). Gone
-        with the last of them."""
+        """Sorted set. Who waits for the slots of a group of limits, a run or `run:hash`, by age less
+        priority (ms). Gone with the last of them."""
         return f"{self.ns}:backlog:{group}"
 
     def ring(self, limit: str) -> str:

@@ -117,11 +117,11 @@ class Scene:
         ]  # fmt: skip
         script.run(self.redis, directory.publish(self.keys, "shop:workers", specs, []))
 
-    def start(self, function: str) -> str:
+    def start(self, function: str, **terms: Any) -> str:
         now = time.time_ns() // 1_000_000
         run = ulid(now, os.urandom(10))
         event = json.dumps({"name": "order/paid", "id": run, "ts": now, "data": {"n": 1}})
-        made = stream.Start(function, run, "1", "shop")
+        made = stream.Start(function, run, "1", "shop", json.dumps(terms) if terms else "")
         call = invoke.invoke(self.keys, made, (run, event), stream.Keep(500, 700))
         assert script.run(self.redis, call) == invoke.STARTED
         return run

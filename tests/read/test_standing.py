@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from read.scenes import Scene
+from read.scenes import JOB, Scene
 
 from qflow.read.around import Around, Limited
 from qflow.read.standing import Standing, standing
@@ -58,6 +58,26 @@ def test_what_is_overdue_needs_a_scheduler(scene: Scene) -> None:
     assert told.level == "bad"
     assert "was due 20s ago" in told.text
     assert "start `qflow scheduler`" in told.remedy
+
+
+def test_what_waits_for_a_slot_says_of_which_limit(scene: Scene) -> None:
+    scene.redis.call("HSET", scene.keys.limits, "fn:pay:0", 1)
+    first = scene.start("pay", flow="fn:pay:0=acme;")
+    second = scene.start("pay", flow="fn:pay:0=acme;")
+    assert said(scene, second) == ("ok", "Waits for a slot of fn:pay:0=acme.", "")
+    scene.claim().fork(a=JOB, b=JOB)
+    told = said(scene, first)
+    assert told is not None
+    assert told.text.endswith("waits for a slot of fn:pay:0=acme, beside 1 more open steps.")
+
+
+def test_what_starts_later_says_when(scene: Scene) -> None:
+    run = scene.start("pay", gates=[["debounce", "*", 90_000, 0, 1]])
+    told = said(scene, run)
+    assert told is not None
+    assert told.text.startswith(
+        "Not started yet: debounced, it starts once no newer event has come"
+    )
 
 
 def test_an_ended_run_stands_nowhere(scene: Scene) -> None:

@@ -52,9 +52,9 @@ local function take_open(id, run_key, fn, record, hash)
     skipped[#skipped + 1] = id
     return nil
   end
+  if state == 'd' and step_waits_on(ns, rq, string.sub(id, 1, 26), id, hash, record, scheduled_key) then return nil end
   record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
   redis.call('HSET', run_key .. ':open', hash, record)
-  if state == 'd' then redis.call('ZREM', scheduled_key, id) end
   redis.call('SADD', lanes_key, string.sub(id, 1, 26) .. ':' .. hash)
   start_job(id)
   local reply = {}
