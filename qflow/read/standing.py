@@ -13,7 +13,7 @@ from qflow.read.timeline import StepView, Timeline
 _LATE_MS: Final = 5_000
 _HELD_WHY: Final = {
     "throttled": "its throttle lets it start later",
-    "debounced": "debounced: it starts once no newer event has come for a while",
+    "debounced": "debounced, it starts once no newer event has come for a while",
     "batched": "it gathers events until its batch is full",
     "priority": "its priority puts it behind others",
 }

@@ -75,7 +75,9 @@ def test_what_starts_later_says_when(scene: Scene) -> None:
     run = scene.start("pay", gates=[["debounce", "*", 90_000, 0, 1]])
     told = said(scene, run)
     assert told is not None
-    assert told.text.startswith("Waits for its time, and starts in 1m")
+    assert told.text.startswith(
+        "Not started yet: debounced, it starts once no newer event has come"
+    )
 
 
 def test_an_ended_run_stands_nowhere(scene: Scene) -> None:
