@@ -67,6 +67,7 @@ ORDER: Final[tuple[Callable[[Spec, Mapping[str, Any], int], Gate | None], ...]] 
     singleton,
 )
 NAMES: Final = tuple(gate.__name__ for gate in ORDER)
+_LIMITS: Final = frozenset(("concurrency", "priority", *NAMES))
 
 
 def pace_of(spec: Spec) -> Pace:
@@ -77,16 +78,15 @@ def pace_of(spec: Spec) -> Pace:
 
 def is_limited(spec: Spec) -> bool:
     """Tell whether a published function has any flow control."""
-    return "concurrency" in spec or "priority" in spec or any(name in spec for name in NAMES)
+    return not _LIMITS.isdisjoint(spec)
 
 
 def gates(spec: Spec, event: Mapping[str, Any], now_ms: int) -> list[Gate]:
     """Return the gates that an event has to pass, each with its key and numbers."""
     asked = []
-    for gate in ORDER:
-        found = gate(spec, event, now_ms) if gate.__name__ in spec else None
-        if found is not None:
-            asked.append([gate.__name__, *found])
+    for name, gate in zip(NAMES, ORDER, strict=True):
+        if name in spec and (found := gate(spec, event, now_ms)) is not None:
+            asked.append([name, *found])
     return asked
 
 

@@ -1,7 +1,9 @@
--- Redis's clock: `seconds`, `now_ms`, and `stamp`, the time as RQ writes it; `stamp_of_ms` writes another.
+-- Redis's clock: `seconds`, `now_ms`, the same as text, `now` (a number costs a call more than its text),
+-- and `stamp`, the time as RQ writes it; `stamp_of_ms` writes another.
 local time = redis.call('TIME')
 local seconds = tonumber(time[1])
 local now_ms = seconds * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = now_ms .. ''
 local function civil(s)
   -- days to year, month, day (Howard Hinnant's civil_from_days)
   local z = math.floor(s / 86400) + 719468
