@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
+from qflow.store.dashboard_keys import DashboardKeys
+
 RQ: Final = "rq"
 """Prefix of RQ's keys."""
 
@@ -83,6 +85,13 @@ class _Control(_Namespace):
         """Hash. Paused function → `skip` or `hold`; `resuming` while what was held is queued. Written by
         pause and unpause; deleted by Redis when empty."""
         return f"{self.ns}:paused"
+
+    @cached_property
+    def trial(self) -> str:
+        """Hash. The worker that executes a job alone whose worker died twice (`member`), or is about to,
+        `since` when (ms); no worker while others have their time. Written by claim; expires after a
+        minute without a claim of that worker's."""
+        return f"{self.ns}:trial"
 
     def held(self, function: str) -> str:
         """List. Ids of jobs that wait until this function is resumed. Written by create and claim;
@@ -231,7 +240,7 @@ class _OfRQ(_Namespace):
         return f"{RQ}:queues"
 
 
-class Keys(_Waits, _Control, _Flow, _OfRQ):
+class Keys(_Waits, _Control, _Flow, _OfRQ, DashboardKeys):
     """The keys of one namespace."""
 
     # -- events
