@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from qflow.config import Settings
+from qflow.core.middleware import Hooks
 from qflow.core.sealed import KEYS_VARIABLE
 from qflow.discovery import redis_url
 from qflow.errors import ConfigError
@@ -73,11 +74,13 @@ def take_place(settings: Settings, *, or_next: bool = False) -> Place:
 
 def site_of(settings: Settings) -> Site:
     """Return what the pages work with; encrypted values are opened where the key is at hand."""
+    hooks = _hooks()
     return Site(
         redis=Redis(redis_url(settings)),
         keys=Keys(settings.namespace),
         access=access_of(settings),
-        opener=_opener(),
+        opener=Opener(hooks.decoded) if hooks else Opener(),
+        hooks=hooks,
         prefix=_prefix(settings),
         keep=Keep(*settings.kept_s),
     )
@@ -139,12 +142,13 @@ def _server(site: Site) -> Any:
     return made[0]
 
 
-def _opener() -> Opener:
+def _hooks() -> Hooks | None:
+    """Return what decodes and encodes values, None where the environment has no key."""
     if not os.environ.get(KEYS_VARIABLE):
-        return Opener()
+        return None
     from qflow.encryption import Encryption  # loads OpenSSL
 
-    return Opener(Encryption().decode)
+    return Hooks([Encryption()])
 
 
 def _prefix(settings: Settings) -> str:

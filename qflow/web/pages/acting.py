@@ -67,7 +67,7 @@ def rerun_run(site: Site, ask: Ask, step: str, data: str) -> str:
         if kept is not None and kept.waits:
             raise UsageError(f"step {step!r} calls no function and has no input: leave it empty")
         change = Change(data=value) if kept is None else Change(step=step, input=value)
-    rerunner = Rerunner(site.redis, site.keys, site.keep)
+    rerunner = Rerunner(site.redis, site.keys, site.keep, site.hooks)
     return rerunner.rerun(old, change, kept.kept if kept else ())
 
 
