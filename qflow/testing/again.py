@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from qflow.core.edit import Edit
 from qflow.core.ids import step_hash
+from qflow.core.memo import moved_step
 from qflow.core.origin import CHILD
-from qflow.engine.rerunning import check_open, with_data
+from qflow.engine.rerunning import with_data
 from qflow.engine.starting import terms_text
 from qflow.errors import UsageError
 from qflow.testing.gates import Verdict
@@ -42,12 +43,9 @@ def rerun(
 ) -> State:
     """Create a run from an earlier one; with `step`, keep what had finished before that did.
 
-    Raises UsageError where the run has no such step, QflowError where a result can be kept by no
-    other run.
+    Raises UsageError where the run has no such step.
     """
     kept = _before(old, step) if step else []
-    for each in kept:
-        check_open(old.id, each, old.steps[each])
     if edit is not None and _waits(old, step):
         raise UsageError(f"step {step!r} calls no function and has no input: leave data out")
     function, now_ms = old.function.id, around.now_ms()
@@ -57,8 +55,11 @@ def rerun(
     new = around.starts.made(function, arrival, terms)
     new.origin_run, new.edit, old.again = old, edit, new
     for each in kept:
-        new.steps[each] = old.steps[each]
         child = CHILD + step_hash(each)
+        text, hooks = old.steps[each], old.function.hooks
+        new.steps[each] = (
+            text if child in old.children else moved_step(hooks, text, each, old.id, new.id)
+        )
         new.children |= {child: old.children[child]} if child in old.children else {}
         outcome = "ok" if new.steps[each].startswith('{"ok":') else "failed"
         new.note(now_ms, each, 0, outcome)
