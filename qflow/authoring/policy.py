@@ -31,7 +31,10 @@ _DESTRUCTIVE: Final = (
     "os.setuid", "os.spawn", "os.startfile", "os.system", "os.truncate", "os.unlink", "shutil.move",
     "shutil.rmtree",
 )  # fmt: skip
-_DUNDERS: Final = frozenset(("__doc__", "__name__", "__all__", "__init__", "__post_init__"))
+_DUNDERS: Final = frozenset((
+    "__all__", "__doc__", "__init__", "__mapper__", "__name__", "__post_init__", "__table__",
+    "__tablename__", "__table_args__",
+))  # fmt: skip
 _HARMLESS: Final = frozenset((
     "App", "collections.Counter", "collections.defaultdict", "collections.namedtuple",
     "contextvars.ContextVar", "dataclasses.dataclass", "dataclasses.field", "datetime.date",
@@ -134,7 +137,7 @@ def _forbidden_call(node: ast.Call, names: Mapping[str, str]) -> Iterator[Findin
             "let the service that owns the data do it",
         )  # fmt: skip
     elif name in ("getattr", "hasattr") and not (
-        len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+        len(node.args) > 1 and isinstance(node.args[1], ast.Constant | ast.Attribute)
     ):
         yield at(node, "forbidden", f"{name}(…) with a computed name", "write the attribute's name")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import os
 from datetime import UTC, datetime
 
 import click
 
-from qflow.authoring import connectors, draft, planner, versions
+from qflow.authoring import accept, connectors, draft, planner, versions
 from qflow.authoring.planner import answers
 from qflow.authoring.spec import Question, WorkflowSpec
 from qflow.authoring.versions import History, Version
@@ -90,6 +91,14 @@ class _Session:
         made = draft.files(spec, self.folder)
         for file in made:
             click.echo(file.diff(), nl=False)
+        *modules, _test = made
+        drafts = {os.path.basename(file.path): file.text for file in modules}
+        objections = list(accept.objections(self.folder, drafts, spec.id, tools=False))
+        if objections:
+            for each in objections:
+                click.echo(click.style(display.one_line(each), fg="red"), err=True)
+            click.echo("nothing was written", err=True)
+            return FAILED
         if not self.yes and not click.confirm("\nWrite this?"):
             click.echo("nothing was written")
             return FAILED
