@@ -18,7 +18,8 @@ def objections(
     """
     found = False
     for name, source in drafts.items():
-        for finding in check(source, os.path.join(folder, name), tools=tools):
+        path = os.path.join(folder, name)
+        for finding in check(source, path, tools=tools, beside=drafts.keys()):
             found = True
             yield str(finding)
     if found:

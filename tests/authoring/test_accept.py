@@ -27,3 +27,12 @@ def test_then_what_it_does(tmp_path: Path) -> None:
     [found] = of(tmp_path, "def f() -> int:\n    return 1 // 0\n")
     assert found.startswith("dry run: as it goes: failed: ")
     assert "ZeroDivisionError" in found
+
+
+def test_modules_that_come_together_see_each_other(tmp_path: Path) -> None:
+    drafts = {
+        "client.py": 'import qflow\n\napp = qflow.App("a")\n',
+        "f.py": "from .client import app\n\n\n"
+        '@app.function("f", trigger="a")\ndef f() -> int:\n    return 1\n',
+    }
+    assert list(objections(str(tmp_path / "workers"), drafts, "f", tools=False)) == []
