@@ -52,7 +52,7 @@ def _played(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
         problem = f"there is no function {request['function']!r}; there are: {known}"
         return {"problem": problem, "unknown": request["function"]}
     try:
-        if not request.get("event") and not request.get("data"):
+        if not any(request.get(name) for name in ("event", "data", "history")):
             request["data"] = sample(function)
         return {**rehearse(apps, request, watch), "data": request.get("data")}
     except BaseException as error:  # noqa: BLE001
