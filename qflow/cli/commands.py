@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "runs": "List, show, follow and control runs.",
     "functions": "List, show, explain, pause and resume published functions.",
     "events": "List and follow events.",
+    "webhooks": "List, add and remove inbound webhooks.",
     "limits": "List concurrency limits: who holds slots, who waits.",
     "check": "Say what is wrong with the source of functions, without running it.",
     "test": "Run one function in a sandbox, on a virtual clock.",

@@ -9,10 +9,10 @@ from typing import Any, Final
 from qflow.authoring.masking import masked, masked_text
 from qflow.core.status import ENDED
 from qflow.errors import UsageError
-from qflow.read import doctor, events, facts, functions, runs, topology
+from qflow.read import doctor, events, facts, functions, runs
+from qflow.read.around import around
 from qflow.read.opened import Opener
-from qflow.read.snapshot import text
-from qflow.read.standing import Around, standing
+from qflow.read.standing import standing
 from qflow.read.timeline import Timeline, timeline
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -86,12 +86,7 @@ class Looking:
     def explain_run(self, run: str) -> dict[str, Any]:
         """Say in one sentence why a run does not move, and what to do where something is wrong."""
         told = self._story(run)
-        depth, paused = self.redis.pipeline(
-            [("LLEN", self.keys.queue), ("HGET", self.keys.paused, told.row.function)]
-        )
-        leases = topology.leases(self.redis, self.keys)
-        leader = topology.leader(self.redis, self.keys)
-        found = standing(told, Around(int(depth), leases, leader, text(paused)))
+        found = standing(told, around(self.redis, self.keys, told))
         if found is not None:
             answer = {"level": found.level, "why": found.text, "remedy": found.remedy}
             return {"id": told.row.id, "status": told.row.status, **answer}
