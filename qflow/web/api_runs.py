@@ -1,10 +1,10 @@
-"""What /api/v1 tells of one run beyond its story."""
+"""What /api/v1 tells of one run beyond its story, and of a function's versions."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from qflow.read import runs, said
+from qflow.read import runs, said, versions
 from qflow.web.exchange import Answer, Ask, Endpoint, Json, Site
 from qflow.web.pages.comparing import compared
 from qflow.web.pages.story import tell
@@ -20,7 +20,17 @@ def _against(site: Site, ask: Ask) -> Answer:
     return Json(compared(site, ask).as_dict())
 
 
+def _versions(site: Site, ask: Ask) -> Answer:
+    found = versions.versions(site.redis, site.keys, ask.path["function"])
+    return Json({"versions": [each.as_dict() for each in found]})
+
+
 TABLE: Final = (
+    Endpoint(
+        "functions/{function}/versions",
+        _versions,
+        "The versions of a function that workers published: source, when in force, unfinished runs",
+    ),
     Endpoint(
         "runs/{run}/against/{other}",
         _against,

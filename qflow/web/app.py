@@ -71,6 +71,7 @@ PAGES: Final = (
     Place("/workflows/{function}/steps", workflow.steps),
     Place("/workflows/{function}/code", workflow.code),
     Place("/workflows/{function}/configuration", workflow.configuration),
+    Place("/workflows/{function}/versions", workflow.versions),
     Place("/runs", runs.listing),
     Place("/runs/{run}", story.show),
     Place("/runs/{run}/history", story.history),

@@ -86,9 +86,12 @@ def compact(value: Any, width: int = 120) -> str:
 def difference(left: Any, right: Any) -> list[tuple[str, str]]:
     """Return how two values differ as JSON, a line each with its mark: "-" only left, "+" only right, " "
     both, "…" where like lines were left out; nothing where they are the same."""
-    if left == right:
-        return []
-    one, other = (pretty(value).splitlines()[:_MOST_COMPARED] for value in (left, right))
+    return line_difference(pretty(left), pretty(right)) if left != right else []
+
+
+def line_difference(left: str, right: str) -> list[tuple[str, str]]:
+    """Return how two texts differ, as `difference` does."""
+    one, other = (safe(text).splitlines()[:_MOST_COMPARED] for text in (left, right))
     lines = list(unified_diff(one, other, lineterm="", n=3))[2:]
     if lines and lines[0].startswith("@@ -1"):
         lines.pop(0)
