@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from difflib import unified_diff
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from qflow.core.cron import Cron, describe, next_tick
 from qflow.core.durations import from_ms
@@ -58,6 +59,11 @@ def clock(ms: int) -> str:
     """Return a moment in UTC, to the millisecond; the browser shows its own zone's."""
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.strftime("%Y-%m-%d %H:%M:%S") + f".{ms % 1000:03d}Z"
+
+
+def zoned(ms: int, zone: str) -> str:
+    """Return a moment as clocks in a zone show it, to the minute."""
+    return datetime.fromtimestamp(ms / 1000, ZoneInfo(zone)).strftime("%a %d %b %H:%M %Z")
 
 
 def percent(share: float) -> str:
