@@ -46,6 +46,7 @@ def filled(path: str) -> str:
         what="retry-now",
         fingerprint="F",
         webhook="W",
+        bulk="B",
     )
 
 

@@ -82,6 +82,7 @@ def test_no_page_and_no_answer_shows_it(masking: Visit, told: dict[str, str]) ->
     queries = {
         "/events/send": [f"?again={told['event']}"],
         "/api/v1/events": ["", "?rejected=1"],
+        "/bulk/new": ["?kind=rerun"],
         "/runs": ["", f"?q={told['failed']}"],
     }
     for path in paths:
