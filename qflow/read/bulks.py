@@ -20,8 +20,8 @@ STATES: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """The states of runs that each kind of action is for."""
 
-_MEANT: Final = {**STATES, "rerun": ("failed", "cancelled", "skipped")}
-"""The states that are meant where none is named."""
+MEANT: Final[dict[str, tuple[str, ...]]] = {"rerun": ("failed", "cancelled", "skipped")}
+"""The states that are meant where none is named, if not all of those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def chosen(redis: Redis, keys: Keys, kind: str, asked: Query, before: int) -> li
     Raises LimitError where they are more than one action may have.
     """
     allowed = STATES[kind]
-    wanted = [status for status in asked.statuses or _MEANT[kind] if status in allowed]
+    wanted = [status for status in asked.statuses or MEANT.get(kind, allowed) if status in allowed]
     if not wanted:
         raise UsageError(
             f"there is nothing to {kind}: it is for runs that are {', '.join(allowed)}"

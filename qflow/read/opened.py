@@ -90,6 +90,8 @@ class Opener:
         shown = {name: self.mask.text(v) if isinstance(v, str) else v for name, v in told.items()}
         if "error" in told:
             shown["error"] = self.error(told["error"], run, told.get("id", ""))
+        if "log" in told:
+            shown["log"] = self.value(told["log"], Place("log", run, told["id"]))
         return shown
 
     def story(self, told: Timeline) -> Timeline:
@@ -123,7 +125,8 @@ class Opener:
         )
 
     def _attempt(self, attempt: Attempt, run: str, step: str) -> Attempt:
-        return replace(attempt, error=self.error(attempt.error, run, step))
+        log = self.value(attempt.log, Place("log", run, step)) if attempt.log else None
+        return replace(attempt, error=self.error(attempt.error, run, step), log=log)
 
 
 def _event_place(row: EventRow) -> Place:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from qflow.read import bulks, doctor, events, functions, query, runs, topology, webhooks
 from qflow.read.faults import faults
@@ -16,8 +16,8 @@ from qflow.read.pace import paces
 from qflow.read.stats import overview
 from qflow.read.timeline import as_dict
 from qflow.read.waterfall import waterfall
-from qflow.web import audit
-from qflow.web.exchange import Answer, Ask, Json, Page, Refused, Site
+from qflow.web import api_runs, audit
+from qflow.web.exchange import Answer, Ask, Endpoint, Json, Refused, Site
 from qflow.web.intake import accept
 from qflow.web.pages import acting, bulk
 from qflow.web.pages import webhooks as hooks
@@ -25,17 +25,6 @@ from qflow.web.pages.events import ignored, received
 from qflow.web.pages.story import tell
 
 _MOST: Final = 500
-
-
-class Endpoint(NamedTuple):
-    """A path under /api/v1: what it gives, and the parameters of its query with their meaning."""
-
-    path: str
-    page: Page
-    summary: str
-    query: tuple[tuple[str, str], ...] = ()
-    method: str = "GET"
-    role: str = "viewer"
 
 
 def _functions(site: Site, _ask: Ask) -> Answer:
@@ -272,6 +261,7 @@ _TABLE: Final = (
     Endpoint("errors", _errors, "Failed runs by fingerprint", (("function", "only of this one"),)),
     Endpoint("workers", _workers, "Workers with their leases, and the leading scheduler"),
     Endpoint("health", _health, "What `qflow doctor` finds"),
+    *api_runs.TABLE,
     Endpoint("audit", _audit, "Who did what", (), "GET", "admin"),
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from qflow.errors import QflowError
 from qflow.read.opened import Opener
@@ -98,3 +98,14 @@ class Go:
 
 Answer = Html | Json | Go
 Page = Callable[[Site, Ask], Answer]
+
+
+class Endpoint(NamedTuple):
+    """A path under /api/v1: what it gives, and the parameters of its query with their meaning."""
+
+    path: str
+    page: Page
+    summary: str
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    role: str = "viewer"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from qflow.core.ids import is_ulid, ulid
 from qflow.errors import UsageError
 from qflow.read import bulks, query, runs
-from qflow.read.bulks import STATES, BulkView
+from qflow.read.bulks import MEANT, STATES, BulkView
 from qflow.store import bulk, script
 from qflow.store.bulk import KINDS, Bulk
 from qflow.web.exchange import Answer, Ask, Go, Html, Refused, Site
@@ -126,7 +127,8 @@ def _asked(site: Site, fields: Mapping[str, str]) -> Asked:
     asked = query.parse(fields.get("q", ""))
     if asked.run:
         raise UsageError(f"{asked.run!r} is one run: open it and act there")
-    what = str(asked) or "all runs"
+    implied = replace(asked, statuses=asked.statuses or MEANT.get(kind, ()))
+    what = str(implied) or "all that are unfinished"
     return Asked(kind, bulks.chosen(site.redis, site.keys, kind, asked, before), what, before)
 
 
