@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final
 
-from qflow.read import bulks, doctor, events, functions, query, runs, topology, webhooks
+from qflow.read import bulks, doctor, events, finding, functions, query, runs, topology, webhooks
 from qflow.read.faults import faults
 from qflow.read.pace import paces
 from qflow.read.stats import overview
@@ -146,6 +146,13 @@ def _pause(site: Site, ask: Ask) -> Answer:
     return Json({"paused": how})
 
 
+def _find(site: Site, ask: Ask) -> Answer:
+    found = finding.find(site.redis, site.keys, ask.query.get("q", ""))
+    return Json(
+        {"found": [{**each._asdict(), "path": f"/{each.kind}s/{each.id}"} for each in found]}
+    )
+
+
 def _bulks(site: Site, _ask: Ask) -> Answer:
     return Json({"bulk": [view.as_dict() for view in bulks.newest(site.redis, site.keys)]})
 
@@ -237,6 +244,9 @@ _TABLE: Final = (
         "functions/{function}/pause", _pause, "Pause: {how: hold or skip}", (), "POST", "operator"
     ),
     Endpoint("functions/{function}/resume", _resume, "End a pause", (), "POST", "operator"),
+    Endpoint(
+        "find", _find, "What has an id: runs and events", (("q", "an id, or part of a run's"),)
+    ),
     Endpoint("bulk", _bulks, "Actions on many runs, newest first"),
     Endpoint(
         "bulk",

@@ -103,3 +103,14 @@ def test_a_group_of_errors_is_replayed(world: World, page: Page) -> None:
     expect(page.locator(".figures")).to_contain_text("3 of 3")
     page.goto("/runs?q=status:completed")
     expect(page.locator("main tbody tr")).to_have_count(3, timeout=30_000)
+
+
+def test_an_id_is_found_from_anywhere(scene: Scene, page: Page) -> None:
+    run = scene.start("pay")
+    page.goto("/workers")
+    page.keyboard.press("Control+k")
+    page.get_by_label("Find", exact=True).last.fill(run[-8:].lower())
+    expect(page.locator("#palette-list a.at")).to_contain_text(run)
+    expect(page.locator("#palette-list a.at")).to_contain_text("run pay queued")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"…{run[-8:]}")).to_be_visible()
