@@ -44,8 +44,15 @@ class Rerunner:
         self._hooks = hooks
         _, self._specs = directory.functions(redis, keys)
 
-    def rerun(self, old: str, change: Change = Change(), kept: Sequence[Kept] = ()) -> str:  # noqa: B008  # immutable
-        """Create a run from `old`, with the steps in `kept` finished already; return its id.
+    def rerun(
+        self,
+        old: str,
+        change: Change = Change(),  # noqa: B008  # immutable
+        kept: Sequence[Kept] = (),
+        as_run: str = "",
+    ) -> str:
+        """Create a run from `old`, with the steps in `kept` finished already; return its id, which is
+        `as_run` where that is given: repeated with it, this creates one run.
 
         Raises QflowError where the run is gone or nobody publishes its function any more.
         """
@@ -59,7 +66,7 @@ class Rerunner:
         changed = "" if change.data is None else with_data(text, change.data)
         seconds, micros = self._redis.call("TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        run = ulid(now_ms, os.urandom(10))
+        run = as_run or ulid(now_ms, os.urandom(10))
         kept = self._moved(old, run, kept)
         terms = terms_text(spec, changed or text, now_ms)
         start = Start(spec["id"], run, spec["version"], spec["app"], terms)

@@ -62,7 +62,7 @@
 
   // What the reader opened stays open, and what is selected stays selected.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.tagName === "DETAILS") && !(name === "class" && node.classList?.contains("at"));
+    !(name === "open" && node.tagName === "DETAILS") && name !== "checked" && !(name === "class" && node.classList?.contains("at"));
 
   const local = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
