@@ -8,12 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Final
 
 from qflow.errors import RedisError
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+
+_TAIL: Final = 200
+"""Lines that are kept of what a worker said: enough for a traceback."""
 
 
 class WorkerProcess:
@@ -22,6 +27,7 @@ class WorkerProcess:
     def __init__(self, path: str, environ: Mapping[str, str], relay: Callable[[str], None]) -> None:
         self._relay = relay
         self._held: list[str] | None = []
+        self._tail: deque[str] = deque(maxlen=_TAIL)
         self._lock = threading.Lock()
         self.started = time.monotonic()
         self._child = subprocess.Popen(
@@ -52,10 +58,10 @@ class WorkerProcess:
                 self._relay(line)
 
     def last_words(self) -> list[str]:
-        """Return what it said before it ended, still held back."""
+        """Return what it said last before it ended, whether it was held back or not."""
         self._reader.join(1.0)
         with self._lock:
-            return list(self._held or ())
+            return list(self._tail)
 
     def drain(self, redis: Redis, keys: Keys) -> None:
         """Ask it to finish or give back what it does, and to end."""
@@ -89,6 +95,7 @@ class WorkerProcess:
             for raw in output:
                 line = raw.decode("utf-8", "replace").rstrip("\r\n")
                 with self._lock:
+                    self._tail.append(line)
                     if self._held is None:
                         self._relay(line)
                     else:

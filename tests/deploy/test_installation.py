@@ -24,7 +24,10 @@ from qflow.dev.redis_process import free_port
 from qflow.metrics import METRICS
 from qflow.testing.server import RedisServer
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+]  # it installs the package from the registry
 
 NOBODY = "65534"
 LOOPS = {

@@ -202,6 +202,14 @@ def test_code_broken_from_the_start_is_waited_for(dev: DevRun) -> None:
     dev.interrupt(process)
 
 
+def test_code_that_breaks_after_it_was_let_speak_is_explained_too(dev: DevRun) -> None:
+    """What a slow worker says is passed on after three seconds, and its reason told at the end."""
+    dev.write("client.py", "import time\n\nprint('still here')\ntime.sleep(4)\nimport nosuch\n")
+    process = dev.start(says="workers/client.py:5: ModuleNotFoundError: No module named 'nosuch'")
+    assert "still here" in process.output
+    dev.interrupt(process)
+
+
 def test_a_folder_without_functions_shows_an_example(dev: DevRun) -> None:
     for name in ("client.py", "hello.py"):
         (dev.folder / "workers" / name).unlink()
