@@ -15,6 +15,7 @@ from typing import Any, Final
 from qflow.core import codec
 from qflow.core.attempt import Target, attempt, decision_on, described
 from qflow.core.edit import Edit, edited
+from qflow.core.forgotten import Asked
 from qflow.core.ids import StepIds, step_hash
 from qflow.core.memo import MAX_RESULT_BYTES, Memo, value_text
 from qflow.core.middleware import Hooks, Place
@@ -75,6 +76,7 @@ class Frame:
         "_policy",
         "_target",
         "alone",
+        "asked",
         "branching",
         "edit",
         "now_ms",
@@ -110,6 +112,7 @@ class Frame:
         self.origin = Origin(run, hooks, {})
         self._outstanding = 0
         self.alone = False
+        self.asked: Asked = []
         self.branching = False
         self.unwinding = False
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 from qflow.core import asks
 from qflow.core.durations import Duration, to_ms
 from qflow.core.event import Event
+from qflow.core.forgotten import noted
 from qflow.core.function import Function
 from qflow.core.outcome import Effects, StepCall
 from qflow.core.replay import Frame
@@ -253,6 +254,7 @@ class Step:
     ) -> R: ...
     @overload
     async def run(self, id: str, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @noted
     async def run(self, id: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Run `fn(*args, **kwargs)` once, remember its result under `id`, and return it.
 
@@ -261,14 +263,17 @@ class Step:
         """
         return await self._drive(self._frame.run(self._options.call(id, fn, args, kwargs)))
 
+    @noted
     async def sleep(self, id: str, duration: Duration) -> None:
         """Sleep for `duration`, holding no worker; survives restarts."""
         await self._drive(self._frame.sleep(id, to_ms(duration, f"step.sleep({id!r})"), 0))
 
+    @noted
     async def sleep_until(self, id: str, when: datetime) -> None:
         """Sleep until `when` (an aware datetime); a time in the past passes at once."""
         await self._drive(asks.sleep_until(self._frame, id, when))
 
+    @noted
     async def wait_for_event(
         self,
         id: str,
@@ -288,6 +293,7 @@ class Step:
         """
         return await self._drive(asks.event(self._frame, id, event, match, (when, since), timeout))  # type: ignore[no-any-return]
 
+    @noted
     async def wait_for_signal(self, id: str, name: str, *, timeout: Duration | None = None) -> Any:
         """Wait for `app.signal(name, data)`, holding no worker; give its data, None at the time-out.
 
@@ -295,6 +301,7 @@ class Step:
         """
         return await self._drive(asks.signal(self._frame, id, name, timeout))
 
+    @noted
     async def approval(
         self, id: str, title: str, *, assignee: str | None = None, timeout: Duration | None = None
     ) -> Approval | None:
@@ -319,6 +326,7 @@ class Step:
         data: Mapping[str, Any] | None = None,
         timeout: Duration | None = None,
     ) -> Any: ...
+    @noted
     async def invoke(
         self,
         id: str,
@@ -337,6 +345,7 @@ class Step:
     async def send_event(self, id: str, events: Event[Any]) -> str: ...
     @overload
     async def send_event(self, id: str, events: Iterable[Event[Any]]) -> list[str]: ...
+    @noted
     async def send_event(
         self, id: str, events: Event[Any] | Iterable[Event[Any]]
     ) -> str | list[str]:
@@ -357,6 +366,7 @@ class Step:
     async def map(
         self, id: str, fn: Callable[[T], R], items: Iterable[T], *, limit: int | None = None
     ) -> list[R]: ...
+    @noted
     async def map(
         self, id: str, fn: Callable[[Any], Any], items: Iterable[Any], *, limit: int | None = None
     ) -> list[Any]:

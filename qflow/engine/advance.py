@@ -16,6 +16,7 @@ from qflow.core.attempt import MAX_DEATHS, Target
 from qflow.core.context import Run
 from qflow.core.edit import Edit
 from qflow.core.event import SYSTEM, Event, from_text
+from qflow.core.forgotten import forget, never_awaited
 from qflow.core.function import Function, event_model
 from qflow.core.memo import Memo
 from qflow.core.middleware import Around, Hooks, Place, opened, opened_error
@@ -27,7 +28,15 @@ from qflow.core.step import Options, Step, SyncStep
 from qflow.engine.drive import Known, Line
 from qflow.engine.execute import Engine, surround
 from qflow.engine.group import AsyncLine
-from qflow.errors import EventError, QflowError, SealedError, Suspend, UsageError, WorkerDied
+from qflow.errors import (
+    DefinitionError,
+    EventError,
+    QflowError,
+    SealedError,
+    Suspend,
+    UsageError,
+    WorkerDied,
+)
 from qflow.store import open as stored
 from qflow.store.keys import Keys
 from qflow.store.run import Claimed, Lane
@@ -152,6 +161,7 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
         with _around(entry, line):
             arguments = _arguments(entry, Step(entry.frame, line, options))
             value = await entry.function.handler(**arguments)
+            await _check_awaited(entry)
         answer = Returned(value, 0, engine.clock.now_ms())
     except Suspend:
         return None
@@ -177,6 +187,20 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
         crashpoints.reach("finish.after")
         return None if line.session is None or line.session.fenced else effect
     return effect
+
+
+async def _check_awaited(entry: Entry) -> None:
+    """Refuse a handler that returned without having awaited a step that it called."""
+    asked = entry.frame.asked
+    if never_awaited(asked):
+        await asyncio.sleep(0)  # a task that it has just made has yet to begin
+        left = never_awaited(asked)
+        forget(asked)
+        if left:
+            raise DefinitionError(
+                f"function {entry.function.id!r} called {left[0]} and never awaited it, so it was not "
+                f"executed: write await {left[0][:-1]}, …)"
+            )
 
 
 def doomed(claimed: Claimed) -> Fail | None:

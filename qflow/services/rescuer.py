@@ -14,12 +14,14 @@ from qflow import crashpoints
 from qflow.services.service import Service
 from qflow.store import lease, pause
 from qflow.store.keys import Keys
+from qflow.store.lost import Search, requeue, retime
 from qflow.store.redis import Redis
-from qflow.store.run import lost, requeue
 from qflow.store.script import run
 from qflow.telemetry import emit
 
 _SEARCH_S: Final = 5.0
+_QUICK: Final = 20_000
+"""Queued jobs that are looked through in a search; where there are more, searches are further apart."""
 
 
 class Rescuer(Service):
@@ -37,6 +39,7 @@ class Rescuer(Service):
         self._last = 0.0
         self._spared_until = 0.0
         self._next_search = 0.0
+        self._search = Search(redis, keys, ttl_s)
 
     def tick(self) -> float:
         """Rescue what dead workers held.
@@ -61,8 +64,8 @@ class Rescuer(Service):
             if returned >= 0:
                 emit("worker.died", worker=worker, returned=returned)
         if now_s >= self._next_search:
-            self._next_search = now_s + _SEARCH_S
             self._return_lost(now_ms)
+            self._next_search = now_s + _SEARCH_S * max(1.0, self._search.length / _QUICK)
             self._finish_resuming()
         return self._interval_s
 
@@ -73,8 +76,9 @@ class Rescuer(Service):
                 pass
 
     def _return_lost(self, now_ms: int) -> None:
-        """Requeue what the queue lost: qflow's own moves lose nothing, RQ's pop and operators may."""
-        before_ms = now_ms - int(_SEARCH_S * 1000)
-        for held, lane, open_hash in lost(self._redis, self._keys, before_ms, self._ttl_s):
-            if run(self._redis, requeue(held, lane, open_hash)):
+        """Put back what the queue or the timers lost: qflow's own moves lose nothing, RQ's pop,
+        rq-scheduler's listing and operators may."""
+        for missing in self._search.page(now_ms - int(_SEARCH_S * 1000)):
+            held = missing.held
+            if run(self._redis, retime(missing) if missing.is_timer else requeue(missing)):
                 emit("job.requeued", function=held.function, run=held.run)

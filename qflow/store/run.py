@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from qflow.core.ids import job_id, step_hash
 from qflow.store import failure
 from qflow.store.keys import JOB_DATA, RQ, Keys
-from qflow.store.redis import Redis
 from qflow.store.script import Call
 
 NO_TIMEOUT: Final = -1
@@ -18,8 +17,6 @@ CANCELLED: Final = 3
 """A transition's reply where the run was cancelled meanwhile."""
 YIELDED: Final = 4
 """A transition's reply where the run has to wait for its slots, behind others."""
-_LONGEST_SEARCHED: Final = 2000
-_OLDEST_SEARCHED: Final = 500
 
 
 class Lane(NamedTuple):
@@ -128,59 +125,6 @@ def adopt(keys: Keys, worker: str, lease_ms: int, job: str) -> Call:
     return Call(
         "adopt", (keys.leases, keys.lanes(worker), keys.scheduled), (keys.ns, worker, lease_ms, job)
     )
-
-
-def requeue(held: Held, lane: Lane, open_hash: str) -> Call:
-    """Put the job of a queued run or open step back into the queue that lost it."""
-    job = held.job(lane)
-    return Call(
-        "requeue",
-        (held.keys.queue, held.keys.wake),
-        (
-            held.keys.ns, RQ, held.run, open_hash, lane.record, job, JOB_DATA,
-            held.about(lane.step), held.ttl_s,
-        ),
-    )  # fmt: skip
-
-
-def lost(redis: Redis, keys: Keys, before_ms: int, ttl_s: int) -> list[tuple[Held, Lane, str]]:
-    """Return runs, and open steps (with their hash), whose job is not in the queue though they were
-    queued before `before_ms`.
-
-    Looks at the 500 oldest of both; where the queue is longer than 2,000 it looks at none, since a
-    wait is no loss then.
-    """
-    if redis.call("LLEN", keys.queue) > _LONGEST_SEARCHED:
-        return []
-    runs = redis.call("ZRANGE", keys.by_status("queued"), 0, _OLDEST_SEARCHED - 1)
-    forks = redis.call("ZRANGEBYSCORE", keys.forks, "-inf", before_ms, "LIMIT", 0, _OLDEST_SEARCHED)
-    if not runs and not forks:
-        return []
-    lanes = [("HMGET", keys.run(run.decode()), "lane", "fn", "queued") for run in runs]
-    opens = [
-        part
-        for run in forks
-        for part in (("HGET", keys.run(run.decode()), "fn"), ("HGETALL", keys.open(run.decode())))
-    ]
-    *found, ids = redis.pipeline([*lanes, *opens, ("LRANGE", keys.queue, 0, -1)])
-    waiting = {raw.decode() for raw in ids}
-    candidates = [
-        (run, function, record, b"")
-        for run, (record, function, queued) in zip(runs, found, strict=False)
-        if int(queued or before_ms) < before_ms
-    ]
-    rest = found[len(runs) :]
-    for run, function, flat in zip(forks, rest[::2], rest[1::2], strict=True):
-        candidates += [(run, function, flat[i + 1], flat[i]) for i in range(0, len(flat), 2)]
-    missing = []
-    for run, function, record, open_hash in candidates:
-        if not record or not record.startswith(b"q"):
-            continue
-        held = Held(keys, run.decode(), _text(function or b""), 0, ttl_s, 0)
-        lane = Lane.parse(_text(record))
-        if held.job(lane) not in waiting:
-            missing.append((held, lane, open_hash.decode()))
-    return missing
 
 
 def advance(

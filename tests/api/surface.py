@@ -59,7 +59,7 @@ def _forms(function: Any) -> list[Any]:
 
 
 def _kind(function: Any) -> str:
-    return "async " if inspect.iscoroutinefunction(function) else ""
+    return "async " if inspect.iscoroutinefunction(inspect.unwrap(function)) else ""
 
 
 def _signature(function: Any) -> str:

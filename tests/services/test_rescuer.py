@@ -10,6 +10,7 @@ import pytest
 from cases.world import World
 
 from qflow import SyncStep
+from qflow.read.audit import audit
 
 SOURCE = """
     import os, time
@@ -153,3 +154,23 @@ def test_a_job_that_left_the_queue_is_put_back(world: World) -> None:
     world.worker()
     assert world.until_status(run, "completed").output == 1
     assert not world.redis.call("EXISTS", f"{world.keys.queue}:intermediate")
+
+
+def test_a_timer_that_rq_scheduler_s_listing_dropped_is_set_again(world: World) -> None:
+    """It drops an entry whose job somebody deleted."""
+
+    @world.app.function("nap", trigger="go")
+    def nap(step: SyncStep) -> None:
+        step.sleep("long", "1d")
+
+    world.worker()
+    world.serve()
+    run = world.run_of(world.send("go"), "nap")
+    world.until_status(run, "waiting")
+    (job,) = world.redis.call("ZRANGE", world.keys.scheduled, 0, -1)
+    due = world.redis.call("ZSCORE", world.keys.scheduled, job)
+    world.redis.call("DEL", world.keys.job(job.decode()))
+    world.redis.call("ZREM", world.keys.scheduled, job)
+    world.until(lambda: world.emitted("job.requeued"), "the timer to be missed", 20)
+    assert world.redis.call("ZSCORE", world.keys.scheduled, job) == due
+    assert audit(world.redis, world.keys, 0.01).findings == ()

@@ -6,7 +6,7 @@ import pytest
 from store.lab import FN, LEASE_MS, TTL_S, Lab, job_id, wrote
 
 from qflow.core.ids import step_hash
-from qflow.store import lease, run
+from qflow.store import lease, lost, run
 from qflow.store import open as open_steps
 from qflow.store.open import Opening
 from qflow.store.run import Claimed, Held, Lane
@@ -138,10 +138,10 @@ def test_requeue(lab: Lab) -> None:
     held, lane = lab.held()
     assert lab(lab.forking(held, lane, Opening("a", JOB))) == 1
     lab.redis.call("DEL", lab.keys.queue)
-    ((found, record, open_hash),) = run.lost(lab.redis, lab.keys, lab.now_ms + 1000, TTL_S)
-    assert lab(run.requeue(found, record, open_hash)) == 1
+    (missing,) = lost.Search(lab.redis, lab.keys, TTL_S).page(lab.now_ms + 1000)
+    assert lab(lost.requeue(missing)) == 1
     assert lab.queue() == [job_id(held.run, "a", 2)]
-    assert lab(run.requeue(found, record, open_hash)) == 0
+    assert lab(lost.requeue(missing)) == 0
 
 
 def test_adopt(lab: Lab) -> None:

@@ -4,7 +4,7 @@
 -- ARGV: ns rq run hash lane job data description ttl
 -- Builds: <ns>:run:<run>, <rq>:job:<job>, <rq>:queue:<ns>:intermediate
 -- Returns: 1 put back, 0 where the run moved on or the job is there after all
--- Callers: store.run.requeue
+-- Callers: store.lost.requeue
 local queue_key, wake_key = unpack(KEYS)
 local ns, rq, run, hash, lane, job, data, description, ttl = unpack(ARGV)
 local run_key = ns .. ':run:' .. run
