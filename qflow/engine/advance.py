@@ -166,7 +166,7 @@ async def run_async(engine: Engine, entry: Entry, line: AsyncLine) -> Effect | N
         raise
     except BaseException as error:  # noqa: BLE001  # SystemExit in a handler fails the run, not the worker
         answer = Raised(error, 0, engine.clock.now_ms())
-    if line.planner.dead or (line.session is not None and line.session.closed):
+    if line.unwound:
         return None  # the handler caught what unwinds it, or a group of tasks wrapped it
     line.planner.end()
     effect = entry.frame.conclude(answer)

@@ -49,10 +49,10 @@ def written(done: Done | None) -> Written:
     """Return what a transition keeps of a finished step."""
     if done is None:
         return NOTHING
-    step, text, attempt, started_ms, ended_ms, ok = done
+    step, text, attempt, started_ms, ended_ms, ok, log = done
     trace = (
         f'{{"t":"step","id":{_quoted(step)},"a":{attempt},"s":{started_ms},'
-        f'"e":{ended_ms},"ok":{"true" if ok else "false"}}}'
+        f'"e":{ended_ms},"ok":{"true" if ok else "false"}{_logged(log)}}}'
     )
     return Written(step, text, trace)
 
@@ -145,5 +145,9 @@ def retry_note(effect: Again) -> str:
     """Return what the trace keeps of a failed attempt."""
     return (
         f'{{"t":"retry","id":{json.dumps(effect.step)},"a":{effect.attempt - 1},'
-        f'"s":{effect.started_ms},"e":{effect.ended_ms},"error":{effect.error}}}'
+        f'"s":{effect.started_ms},"e":{effect.ended_ms},"error":{effect.error}{_logged(effect.log)}}}'
     )
+
+
+def _logged(log: str) -> str:
+    return f',"log":{log}' if log else ""

@@ -6,6 +6,7 @@ The model of what an event passes is the harness that users test with (`qflow.te
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -24,28 +25,54 @@ class Started(NamedTuple):
     events: tuple[int, ...]
 
 
+class Member(NamedTuple):
+    """Who has or wants slots: a run, the older the lower, or an open step of it, by its hash."""
+
+    run: int
+    step: str = ""
+
+
 class Slots:
     """Two limits, one for all and one for each key. Who waits for both is served in turn by key, the oldest
-    of a key first; a key that is full itself waits apart, and joins at the end when it is not."""
+    of a key first; a key that is full itself waits apart, and joins at the end when it is not.
+
+    Open steps are counted like runs; those of an older run come before a newer run. A run whose steps are
+    open is suspended; the first that is settled wakes it.
+    """
 
     def __init__(self, total: int, each: int) -> None:
         self.total, self.each = total, each
-        self.holders: dict[int, str] = {}
-        self.waiting: dict[str, list[int]] = {}
+        self.holders: dict[Member, str] = {}
+        self.waiting: dict[str, list[Member]] = {}
         self.turn: deque[str] = deque()
         self.apart: set[str] = set()
-        self.queue: list[int] = []
+        self.queue: list[Member] = []
+        self.suspended: dict[int, str] = {}
 
-    def enter(self, run: int, key: str) -> None:
-        """A job of a run is to be queued."""
+    def enter(self, member: Member, key: str) -> None:
+        """A job is to be queued."""
         if not self.waiting.get(key) and self._free(key) and len(self.holders) < self.total:
-            self._queue(run, key)
+            self._queue(member, key)
             return
-        self._wait(run, key)
+        self._wait(member, key)
 
-    def end(self, run: int) -> None:
-        """A step ends, and its run does not go on at once."""
-        key = self.holders.pop(run)
+    def fork(self, run: int, steps: Sequence[str]) -> None:
+        """A run opens steps and lets go: they take their places before its slots are free."""
+        self.suspended[run] = key = self.holders[Member(run)]
+        for step in steps:
+            self.enter(Member(run, step), key)
+        self.end(Member(run))
+
+    def settle(self, member: Member) -> None:
+        """An open step ends: its run goes on where it is suspended."""
+        key = self.suspended.pop(member.run, None)
+        if key is not None:
+            self.enter(Member(member.run), key)
+        self.end(member)
+
+    def end(self, member: Member) -> None:
+        """A step ends, and nothing takes its slots along."""
+        key = self.holders.pop(member)
         if key in self.apart:
             self.apart.discard(key)
             self.turn.append(key)
@@ -53,26 +80,26 @@ class Slots:
 
     def hand_over(self, run: int) -> bool:
         """A step ends and the run's next begins; returns whether it keeps its slots."""
-        key = self.holders[run]
+        key = self.holders[Member(run)]
         others = [each for each in self.turn if each != key]
         own = self.waiting.get(key)
-        if not others and not (own and min(own) < run):
+        if not others and not (own and min(own).run < run):
             return True
-        self._wait(run, key)
-        self.end(run)
+        self._wait(Member(run), key)
+        self.end(Member(run))
         return False
 
     def _free(self, key: str) -> bool:
         return sum(held == key for held in self.holders.values()) < self.each
 
-    def _queue(self, run: int, key: str) -> None:
-        self.holders[run] = key
-        self.queue.append(run)
+    def _queue(self, member: Member, key: str) -> None:
+        self.holders[member] = key
+        self.queue.append(member)
 
-    def _wait(self, run: int, key: str) -> None:
+    def _wait(self, member: Member, key: str) -> None:
         if not self.waiting.get(key):
             self._park(key)
-        self.waiting.setdefault(key, []).append(run)
+        self.waiting.setdefault(key, []).append(member)
 
     def _park(self, key: str) -> None:
         if len(self.holders) >= self.total or self._free(key):

@@ -148,10 +148,10 @@ def deadly(event: Event, run: Run) -> None:
     kill(run.id)
 
 
-def inside(run: str, step: str, tenant: str, seconds: float) -> str:
+def inside(run: str, step: str, tenant: str, seconds: float, every: str = "all") -> str:
     """Count who executes at once, in each tenant and in all, and keep the most there ever were."""
     mark = os.urandom(6).hex()
-    for who in (tenant, "all"):
+    for who in (tenant, every):
         # a process that is killed never leaves; its entry counts for as long as its lease may last
         now = time.time()
         _effects.call("ZREMRANGEBYSCORE", f"gauge:{who}", "-inf", now)
@@ -160,7 +160,7 @@ def inside(run: str, step: str, tenant: str, seconds: float) -> str:
         living = [name for name in pids if os.path.exists(f"/proc/{name.partition(':')[2]}")]
         _effects.call("ZADD", f"most:{who}", "GT", len(living), "most")
     time.sleep(seconds)
-    for who in (tenant, "all"):
+    for who in (tenant, every):
         _effects.call("ZREM", f"gauge:{who}", f"{mark}:{os.getpid()}")
     return note(run, step, [])
 
