@@ -200,7 +200,7 @@ def test_failed_branches_are_one_failure(world: World) -> None:
     event = world.send("go")
     failed = world.ended(event, "many")
     assert failed.status == "failed"
-    world.until(lambda: failures, "the failure's handler")
+    assert world.ended(f"{failed.id}:failed", "many-failure").status == "completed"
     world.until(lambda: not world.redis.call("LLEN", world.keys.queue), "the queue to be empty")
     assert failures == [failed.error["step"]]
     assert world.redis.call("ZCARD", world.keys.by_function("many-failure", "completed")) == 1
