@@ -7,6 +7,7 @@ value stands that its data have under such a name.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -23,7 +24,7 @@ _NAMED: Final = re.compile(
     r"""([A-Za-z_][\w.-]*)["']?\s*(?:[=:]|\bis(?=\s+["'\d-]))\s*""", re.IGNORECASE
 )
 _VALUE: Final = re.compile(
-    r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)\]}"']+)""",
+    r"""(?:[{\[][^}\]]*[}\]]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)\]}"']+)""",
     re.IGNORECASE,
 )
 _LEAST: Final = 6
@@ -61,6 +62,13 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Return text with the values hidden that stand beside their names."""
+        if self._paths and text[:1] in ("{", "["):
+            try:
+                data = json.loads(text)
+                shown = self.value(data)
+                return text if shown == data else json.dumps(shown, ensure_ascii=False)
+            except (ValueError, RecursionError):
+                pass  # not JSON, or too deep to be anything: text like any other
         parts, done = list[str](), 0
         for named in _NAMED.finditer(text) if self._paths else ():
             path = tuple(named[1].split("."))[-self._deepest :]

@@ -328,6 +328,10 @@ class Keys(_Waits, _Control, _Flow, _OfRQ, DashboardKeys):
         """Hash. Function id → specification (JSON). Written by `publish`; permanent."""
         return f"{self.ns}:functions"
 
+    def versions(self, function: str) -> str:
+        """Hash. Version → `first|last|specification`, times in ms. Written by `publish`; permanent."""
+        return f"{self.functions}:versions:{function}"
+
     @cached_property
     def functions_version(self) -> str:
         """String. Counts publications and new paths of waits, so that routers notice. Permanent."""

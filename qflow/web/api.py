@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final
 
-from qflow.read import doctor, events, functions, query, runs, topology, webhooks
+from qflow.read import bulks, doctor, events, finding, functions, query, runs, topology, webhooks
 from qflow.read.faults import faults
 from qflow.read.pace import paces
 from qflow.read.stats import overview
@@ -19,7 +19,7 @@ from qflow.read.waterfall import waterfall
 from qflow.web import api_runs, audit
 from qflow.web.exchange import Answer, Ask, Endpoint, Json, Refused, Site
 from qflow.web.intake import accept
-from qflow.web.pages import acting
+from qflow.web.pages import acting, bulk
 from qflow.web.pages import webhooks as hooks
 from qflow.web.pages.events import ignored, received
 from qflow.web.pages.story import tell
@@ -146,6 +146,30 @@ def _pause(site: Site, ask: Ask) -> Answer:
     return Json({"paused": how})
 
 
+def _find(site: Site, ask: Ask) -> Answer:
+    found = finding.find(site.redis, site.keys, ask.query.get("q", ""))
+    return Json(
+        {"found": [{**each._asdict(), "path": f"/{each.kind}s/{each.id}"} for each in found]}
+    )
+
+
+def _bulks(site: Site, _ask: Ask) -> Answer:
+    return Json({"bulk": [view.as_dict() for view in bulks.newest(site.redis, site.keys)]})
+
+
+def _begin_bulk(site: Site, ask: Ask) -> Answer:
+    return Json(bulk.begin_json(site, ask).as_dict())
+
+
+def _bulk(site: Site, ask: Ask) -> Answer:
+    return Json(bulks.find(site.redis, site.keys, ask.path["bulk"]).as_dict())
+
+
+def _stop_bulk(site: Site, ask: Ask) -> Answer:
+    name = bulk.stop_bulk(site, ask.path["bulk"])
+    return Json(bulks.find(site.redis, site.keys, name).as_dict())
+
+
 def _webhooks(site: Site, _ask: Ask) -> Answer:
     return Json({"webhooks": [view.as_dict() for view in webhooks.webhooks(site.redis, site.keys)]})
 
@@ -220,6 +244,20 @@ _TABLE: Final = (
         "functions/{function}/pause", _pause, "Pause: {how: hold or skip}", (), "POST", "operator"
     ),
     Endpoint("functions/{function}/resume", _resume, "End a pause", (), "POST", "operator"),
+    Endpoint(
+        "find", _find, "What has an id: runs and events", (("q", "an id, or part of a run's"),)
+    ),
+    Endpoint("bulk", _bulks, "Actions on many runs, newest first"),
+    Endpoint(
+        "bulk",
+        _begin_bulk,
+        "Act on many runs: {kind: cancel, rerun or retry, q or runs: [id], rate: runs a second}",
+        (),
+        "POST",
+        "operator",
+    ),
+    Endpoint("bulk/{bulk}", _bulk, "One action: how far it is, and with which runs it failed"),
+    Endpoint("bulk/{bulk}/stop", _stop_bulk, "Stop it", (), "POST", "operator"),
     Endpoint("webhooks", _webhooks, "Webhooks with their counts and newest deliveries"),
     Endpoint(
         "webhooks",

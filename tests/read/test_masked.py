@@ -53,9 +53,11 @@ def test_paths() -> None:
     ("text", "shown"),
     [
         ("login failed: password=hunter2, try again", f"login failed: password={MASKED}, try again"),
-        ('{"api_key": "sk \\" 1", "n": 1}', f'{{"api_key": {MASKED}, "n": 1}}'),
+        ('{"api_key": "sk \\" 1", "n": 1}', f'{{"api_key": "{MASKED}", "n": 1}}'),
         ("Authorization: Bearer abc.def.ghi", f"Authorization: {MASKED}"),
         ("event.data.token is 'abc', event.data.n is 1", f"event.data.token is {MASKED}, event.data.n is 1"),
+        ('{"credentials": {"user": "u", "key": [1]}}', f'{{"credentials": "{MASKED}"}}'),
+        ("with {'credentials': {'key': 'abc'}, 'n': 1}", f"with {{'credentials': {MASKED}, 'n': 1}}"),
         ("the token is expired", "the token is expired"),
         ("the password is too short", "the password is too short"),
         ("no secrets here: n=1", "no secrets here: n=1"),

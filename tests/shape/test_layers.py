@@ -20,7 +20,7 @@ LAYERS = {
     "engine": "errors core store telemetry crashpoints",
     "services": "errors core store telemetry crashpoints engine app config discovery __init__",
     "read": "errors core store",
-    "web": "errors core config discovery store engine read encryption __init__",
+    "web": "errors core config discovery store engine read encryption telemetry __init__",
     "rendering": "",
     "logs": "errors core telemetry rendering",
     "metrics": "",

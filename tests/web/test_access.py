@@ -47,6 +47,7 @@ def filled(path: str) -> str:
         fingerprint="F",
         other="R",
         webhook="W",
+        bulk="B",
     )
 
 

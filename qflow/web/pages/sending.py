@@ -41,6 +41,9 @@ def send(site: Site, ask: Ask) -> Answer:
             time.time_ns() // 1_000_000,
         )
         (sent,) = stream.append(site.redis, site.keys, [event])
+        if fields["rejected"]:
+            mended = events.find(site.redis, site.keys.rejected, fields["rejected"])
+            site.redis.call("XDEL", site.keys.rejected, mended.entry)
     except UsageError as error:
         return _form(site, fields, str(error), 400)
     return Go(f"/events/{sent}" if sent.isalnum() else "/events")

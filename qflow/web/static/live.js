@@ -62,10 +62,12 @@
 
   // What the reader opened stays open, and what is selected stays selected.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.tagName === "DETAILS") && !(name === "class" && node.classList?.contains("at"));
+    !(name === "open" && node.tagName === "DETAILS") && name !== "checked" && !(name === "class" && node.classList?.contains("at"));
 
   const local = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
+      const exact = new Date(time.dateTime);
+      if (time.classList.contains("local")) time.textContent = `here ${exact.toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" })}`;
       time.title = `${new Date(time.dateTime).toLocaleString()}\n${time.getAttribute("datetime").replace("T", " ")}`;
     }
   };
