@@ -150,7 +150,8 @@ class _Flow(_Namespace):
 
     def throttle(self, function: str, key: str) -> str:
         """String. When the next run would start at an even pace (µs); `key` begins with the numbers of the
-        throttle. Expires soon after that."""
+        throttle. With `:line` after it, when the next of those that nobody moved in time may. Expires soon
+        after that."""
         return f"{self.ns}:throttle:{function}:{key}"
 
     def single(self, function: str, key: str) -> str:

@@ -44,7 +44,8 @@ def test_limits_hold_and_nothing_leaks(scene: Scene) -> None:
             number = due
             if elapsed >= next_kill:
                 next_kill = elapsed + chance.uniform(0.3, 0.9)
-                place = chance.randrange(len(processes))
+                is_worker = kills.total() % 2 == 0
+                place = chance.randrange(3 if is_worker else len(processes))
                 processes[place].kill()
                 kills[KINDS[place]] += 1
                 processes[place] = scene.spawn(KINDS[place])
@@ -68,7 +69,7 @@ def test_limits_hold_and_nothing_leaks(scene: Scene) -> None:
         check_calmed(scene, sent["calmed"])
         check_steps(scene)
         check_starts(scene)
-        assert kills["worker"] >= 4
+        assert kills["worker"] >= 2
         scene.check_quiet()
         kinds = ("slots:*", "backlog:*", "ring:*", "rings", "pending:*", "single:*", "behind")
         names = [name for kind in kinds for name in scene.redis.call("KEYS", f"chaos:{kind}")]
@@ -95,7 +96,7 @@ def check_starts(scene: Scene) -> None:
             let.setdefault((function, tenant), []).append(int(report.fields["queued"]))
     for (function, _), times in let.items():
         times.sort()
-        most = 3 if function == "rated" else 21  # a schedule of 50 ms each, kept late at times
+        most = 3 if function == "rated" else 6  # one each 200 ms, at times up to 100 ms late
         for first, later in zip(times, times[most:], strict=False):
             assert later - first >= 1000, (function, times)
 

@@ -87,6 +87,17 @@ class OnRedis:
         assert self.real.next_due() == 0
         return sorted(Started(at - self.zero, events) for at, events in began)
 
+    def play_late(self, script: Script, away: int) -> list[Started]:
+        """Events, and no scheduler while they come and for a while after; it then moves what is due."""
+        began: list[Started] = []
+        for pause, key, _ in script:
+            self.real.move(pause)
+            number = len(self.real.runs)
+            began += self.real.send(Event(number, key, 1))
+        self.real.move(away)
+        began += self.real.due()
+        return [Started(at - self.zero, events) for at, events in began]
+
     def _until(self, moment: int) -> list[Started]:
         began: list[Started] = []
         while 0 < (due := self.real.next_due()) <= moment:
@@ -123,6 +134,25 @@ def test_a_rate_limit_is_exact_in_any_period(play: Play) -> None:
 def test_a_throttle_spaces_what_is_over_its_burst(play: Play) -> None:
     began = play("throttle", [(0, "a", 0)] * 5)
     assert [start.at for start in began] == [0, 0, 334, 667, 1001]
+
+
+@pytest.mark.leaves_keys
+@pytest.mark.parametrize("burst", [1, 2])
+@settings(max_examples=12, deadline=None, suppress_health_check=[*HealthCheck])
+@given(away=st.integers(0, 5_000), more=st.integers(0, 4), after=st.integers(0, 2_000))
+def test_a_throttle_holds_where_nobody_moved_its_timers(
+    redis: Redis, burst: int, away: int, more: int, after: int
+) -> None:
+    control: Control = {"throttle": qflow.Throttle(4, "1s", burst, KEY)}
+    driver = OnRedis(redis, control)
+    began = driver.play_late([(0, "a", 0)] * 8, away)
+    began += driver.play_late([(after, "a", 0)] + [(0, "a", 0)] * more, 0)
+    began += driver.play([])
+    assert sorted(n for start in began for n in start.events) == list(range(9 + more))
+    times = [start.at for start in began]
+    # events that come before the scheduler is back find a quiet throttle, and start at once as its burst
+    for first, later in zip(times, times[3 + 2 * burst :], strict=False):
+        assert later - first >= 900, times
 
 
 @pytest.mark.leaves_keys

@@ -211,7 +211,7 @@ def single(event: Event, step: SyncStep, run: Run) -> None:
     step.run("s0", inside, run.id, "s0", f"single-{event.data['tenant']}", 0.01, "single")
 
 
-@app.function("paced", trigger="load/paced", throttle=Throttle(20, "1s", key="event.data.tenant"))
+@app.function("paced", trigger="load/paced", throttle=Throttle(5, "1s", key="event.data.tenant"))
 def paced(step: SyncStep, run: Run) -> None:
     step.run("s0", work, run.id, "s0", [], 0.002)
 

@@ -17,6 +17,7 @@ local function delay_run(ns, run, fn, gates, verdict, scheduled_key, fields)
   keep('gates', gates)
   keep('gate', verdict.next .. '')
   keep('held', verdict.why)
+  if verdict.lined then keep('lined', '1') end
   if verdict.gather then
     redis.call('SET', ns .. ':pending:' .. fn .. ':' .. verdict.gather, run)
     keep('gather', verdict.gather)
@@ -34,13 +35,16 @@ end
 local function fire_run(ns, rq, run, scheduled_key, ttl, keep_s, data)
   local run_key, id = ns .. ':run:' .. run, run .. '-enter-1'
   local known = redis.call('HMGET', run_key, 'gates', 'gate', 'gather', 'fn', 'event_id', 'flow', 'ahead', 'age',
-    'watched', 'lane')
+    'watched', 'lane', 'due', 'lined')
   redis.call('ZREM', scheduled_key, id)
-  redis.call('HDEL', run_key, 'due', 'gates', 'gate', 'gather')
+  redis.call('HDEL', run_key, 'due', 'gates', 'gate', 'gather', 'lined')
   if known[3] then redis.call('DEL', ns .. ':pending:' .. known[4] .. ':' .. known[3]) end
   local start = {ns = ns, rq = rq, fn = known[4], run = run, event_id = known[5], data = data, ttl = ttl, keep_s = keep_s,
     scheduled_key = scheduled_key}
-  local verdict = pass_gates(start, cjson.decode(known[1]), tonumber(known[2]))
+  local gates, at = cjson.decode(known[1]), tonumber(known[2])
+  local held_by = gates[at - 1] or {}
+  local verdict = held_by[1] == 'throttle' and held_by[3] > 0 and in_turn(start, held_by, tonumber(known[11]), known[12])
+  if verdict then verdict.next = at else verdict = pass_gates(start, gates, at) end
   if verdict.skip then
     drop_holdings(ns, rq, run, known[10], known[9], 'canceled', '', scheduled_key, ttl)
     redis.call('ZREM', ns .. ':runs:queued', run)

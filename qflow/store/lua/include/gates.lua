@@ -13,16 +13,40 @@ function GATES.rate_limit(start, gate)
   redis.call('ZADD', starts_key, now, start.run)
   redis.call('PEXPIRE', starts_key, per_ms .. '')
 end
-function GATES.throttle(start, gate)
+-- The plan of a throttle: when the next run would start at an even pace. Numbers that a deploy changes begin
+-- a plan of their own; respace.lua takes along who waits. Where timers were late by more than `LATE_MS`,
+-- for nobody moved them, those who would start at once for that stand in line, and all others behind them.
+local LATE_MS = 100
+local function plan_of(start, gate)
   local _, key, most, per_ms, burst = unpack(gate)
-  -- numbers that a deploy changes begin a pace of their own; respace.lua takes along who waits
-  local pace = most .. '-' .. per_ms .. '-' .. burst .. ':' .. key
-  local next_key, space_us = start.ns .. ':throttle:' .. start.fn .. ':' .. pace, math.ceil(per_ms * 1000 / most)
-  local next_us = math.max(tonumber(redis.call('GET', next_key) or 0), now_ms * 1000)
-  local due = math.ceil((next_us - (burst - 1) * space_us) / 1000)
-  next_us = next_us + space_us
-  redis.call('SET', next_key, string.format('%.0f', next_us), 'PX', math.ceil(next_us / 1000) - now_ms + 1000 .. '')
+  return start.ns .. ':throttle:' .. start.fn .. ':' .. most .. '-' .. per_ms .. '-' .. burst .. ':' .. key,
+    math.ceil(per_ms * 1000 / most)
+end
+local function set_pace(key, next_us)
+  redis.call('SET', key, string.format('%.0f', next_us), 'PX', math.ceil(next_us / 1000) - now_ms + 1000 .. '')
+end
+local function stand_in_line(plan_key, line, space_us)
+  local turn_us = math.max(tonumber(line or 0), now_ms * 1000)
+  set_pace(plan_key .. ':line', turn_us + space_us)
+  local due = math.ceil(turn_us / 1000)
+  return due > now_ms and {due = due, lined = true, why = 'throttled'} or nil
+end
+function GATES.throttle(start, gate)
+  local plan_key, space_us = plan_of(start, gate)
+  local known = redis.call('MGET', plan_key, plan_key .. ':line')
+  local next_us = math.max(tonumber(known[1] or 0), now_ms * 1000)
+  local due = math.ceil((next_us - (gate[5] - 1) * space_us) / 1000)
+  set_pace(plan_key, next_us + space_us)
   if due > now_ms then return {due = due, why = 'throttled'} end
+  if known[2] and tonumber(known[2]) > now_ms * 1000 then return stand_in_line(plan_key, known[2], space_us) end
+end
+-- The time of a throttled run has come: it was `due`, and `lined` where it stood in line for that.
+local function in_turn(start, gate, due, lined)
+  local plan_key, space_us = plan_of(start, gate)
+  local line = redis.call('GET', plan_key .. ':line')
+  local in_time = now_ms - due <= LATE_MS
+  if in_time and (lined or not line or tonumber(line) <= now_ms * 1000) then return nil end
+  return stand_in_line(plan_key, line, space_us)
 end
 function GATES.singleton(start, gate)
   local _, key, mode = unpack(gate)
