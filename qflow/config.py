@@ -78,6 +78,19 @@ class Settings:
         "nobody", "Who may have masked values shown: `nobody` or `admin`; it is audited.", "unmask"
     )
     mcp_port: int = _option(8289, "Port of `qflow mcp --http`, on the loopback address.", "port")
+    ai_provider: str = _option(
+        "auto",
+        "Who turns words into workflows: `offline` (rules, no model), `openai` (any compatible service), "
+        "`anthropic`, or `auto`: the model that the other settings name, else offline.",
+        "provider",
+    )
+    ai_base_url: str = _option(
+        "",
+        "The model's service, such as `http://127.0.0.1:11434/v1` (Ollama). Empty: the provider's own.",
+    )
+    ai_model: str = _option("", "The model to ask.")
+    ai_key: str = _option("", "Its key; set the variable, not a file that others read.")
+    ai_timeout: str = _option("60s", "Each answer of a model may take this long.", "duration")
     log_format: str = _option(
         "auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log"
     )
@@ -108,6 +121,7 @@ class Settings:
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}|\{[A-Za-z0-9_.:\-]{1,64}\}")
 _CHOICES: Final = {
+    "provider": ("auto", "offline", "openai", "anthropic"),
     "log": ("auto", "console", "json"),
     "level": ("debug", "info", "warning", "error"),
     "unmask": ("nobody", "admin"),

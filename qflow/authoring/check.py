@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -19,13 +19,21 @@ MAX_SOURCE: Final = 200_000
 """Characters of one module; what is longer is no workflow that a person reads."""
 
 
-def check(source: str, path: str = "workers/draft.py", *, tools: bool = True) -> list[Finding]:
+def check(
+    source: str,
+    path: str = "workers/draft.py",
+    *,
+    tools: bool = True,
+    beside: Collection[str] = (),
+) -> list[Finding]:
     """Return what keeps `source` from being accepted as the module `path`, in the order of its lines.
 
-    Relative imports are looked up beside `path`, which need not exist. With `tools`, ruff and mypy look
+    Relative imports are looked up beside `path`, which need not exist, and in the names of files `beside`
+    that are yet to be written. With `tools`, ruff and mypy look
     at it too, where they are installed.
     """
-    return sorted({replace(finding, path=path) for finding in _found(source, path, tools=tools)})
+    found = _found(source, path, beside, tools=tools)
+    return sorted({replace(finding, path=path) for finding in found})
 
 
 def check_file(path: str, *, tools: bool = True) -> list[Finding]:
@@ -53,7 +61,7 @@ def check_folder(folder: str, *, tools: bool = True) -> list[Finding]:
     return found
 
 
-def _found(source: str, path: str, *, tools: bool) -> Iterator[Finding]:
+def _found(source: str, path: str, beside: Collection[str], *, tools: bool) -> Iterator[Finding]:
     if len(source) > MAX_SOURCE:
         yield Finding(
             1,
@@ -74,7 +82,7 @@ def _found(source: str, path: str, *, tools: bool) -> Iterator[Finding]:
         return
     yield from forbidden(tree)
     yield from at_import(tree)
-    yield from missing(tree, path)
+    yield from missing(tree, path, beside)
     yield from handler_findings(tree)
     yield from trigger_findings(tree)
     yield from secrets_in_code(tree)

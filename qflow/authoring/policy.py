@@ -9,7 +9,7 @@ import ast
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.machinery import PathFinder
 from typing import Final
 
@@ -31,7 +31,10 @@ _DESTRUCTIVE: Final = (
     "os.setuid", "os.spawn", "os.startfile", "os.system", "os.truncate", "os.unlink", "shutil.move",
     "shutil.rmtree",
 )  # fmt: skip
-_DUNDERS: Final = frozenset(("__doc__", "__name__", "__all__", "__init__", "__post_init__"))
+_DUNDERS: Final = frozenset((
+    "__all__", "__doc__", "__init__", "__mapper__", "__name__", "__post_init__", "__table__",
+    "__tablename__", "__table_args__",
+))  # fmt: skip
 _HARMLESS: Final = frozenset((
     "App", "collections.Counter", "collections.defaultdict", "collections.namedtuple",
     "contextvars.ContextVar", "dataclasses.dataclass", "dataclasses.field", "datetime.date",
@@ -90,15 +93,15 @@ def at_import(tree: ast.Module) -> Iterator[Finding]:
                 )  # fmt: skip
 
 
-def missing(tree: ast.Module, path: str) -> Iterator[Finding]:
-    """Imports of modules and public names that do not exist here."""
+def missing(tree: ast.Module, path: str, beside: Collection[str] = ()) -> Iterator[Finding]:
+    """Imports of modules and public names that do not exist here; files named in `beside` will."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if not _exists(alias.name):
                     yield _absent(node, alias.name)
         elif isinstance(node, ast.ImportFrom) and node.level:
-            yield from _missing_neighbour(node, path)
+            yield from _missing_neighbour(node, path, beside)
         elif isinstance(node, ast.ImportFrom) and node.module:
             if not _exists(node.module):
                 yield _absent(node, node.module)
@@ -134,7 +137,7 @@ def _forbidden_call(node: ast.Call, names: Mapping[str, str]) -> Iterator[Findin
             "let the service that owns the data do it",
         )  # fmt: skip
     elif name in ("getattr", "hasattr") and not (
-        len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
+        len(node.args) > 1 and isinstance(node.args[1], ast.Constant | ast.Attribute)
     ):
         yield at(node, "forbidden", f"{name}(…) with a computed name", "write the attribute's name")
 
@@ -233,7 +236,9 @@ def _missing_public(node: ast.ImportFrom) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _missing_neighbour(node: ast.ImportFrom, path: str) -> Iterator[Finding]:
+def _missing_neighbour(
+    node: ast.ImportFrom, path: str, beside: Collection[str]
+) -> Iterator[Finding]:
     folder = os.path.dirname(os.path.abspath(path))
     for _ in range(1, node.level):
         folder = os.path.dirname(folder)
@@ -242,7 +247,8 @@ def _missing_neighbour(node: ast.ImportFrom, path: str) -> Iterator[Finding]:
         os.path.join(folder, alias.name) for alias in node.names
     ]  # fmt: skip
     for place in wanted:
-        if not os.path.isfile(f"{place}.py") and not os.path.isdir(place):
+        made = f"{os.path.basename(place)}.py" in beside
+        if not (made or os.path.isfile(f"{place}.py") or os.path.isdir(place)):
             yield at(
                 node, "import-missing", f"there is no module {os.path.basename(place)!r} beside this one",
                 "create it, or correct the name",

@@ -10,7 +10,7 @@ import click
 
 from qflow.cli import display
 from qflow.cli.choosing import Filter, choose, confirm, filtered
-from qflow.cli.context import CONNECTION, as_json, connect, with_settings
+from qflow.cli.context import CONNECTION, as_json, connect, hooks, with_settings
 from qflow.cli.payload import read_data, read_value
 from qflow.config import Settings
 from qflow.core.status import ENDED
@@ -48,7 +48,7 @@ def rerun(settings: Settings, run_id: str, step: str, data: str | None, as_json:
         change = Change(data=read_data(data))
     else:
         change = Change(step=step, input=read_value(data, "--data")[0])
-    rerunner = Rerunner(redis, keys, Keep(*settings.kept_s))
+    rerunner = Rerunner(redis, keys, Keep(*settings.kept_s), hooks())
     new = rerunner.rerun(old, change, kept.kept if kept else ())
     if as_json:
         names = [each.step for each in kept.kept] if kept else []

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "limits": "List concurrency limits: who holds slots, who waits.",
     "check": "Say what is wrong with the source of functions, without running it.",
     "test": "Run one function in a sandbox, on a virtual clock.",
+    "fix": "Ask a model for a patch of a failed run, proved on that run's history.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",
     "mcp": "Serve functions, runs and drafts to coding agents.",

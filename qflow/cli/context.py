@@ -18,6 +18,7 @@ from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 
 if TYPE_CHECKING:
+    from qflow.core.middleware import Hooks
     from qflow.read.opened import Opener
 
 CONNECTION: Final = ("redis_url", "namespace")
@@ -73,3 +74,16 @@ def opener() -> Opener:
     from qflow.encryption import Encryption  # loads OpenSSL
 
     return Opener(Encryption().decode)
+
+
+def hooks() -> Hooks | None:
+    """Return what encodes results anew that are encrypted, None where the environment has no key.
+
+    Raises ConfigError for keys that cannot be used.
+    """
+    if not os.environ.get(KEYS_VARIABLE):
+        return None
+    from qflow.core.middleware import Hooks
+    from qflow.encryption import Encryption
+
+    return Hooks([Encryption()])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import os
 from datetime import UTC, datetime
 
 import click
 
-from qflow.authoring import connectors, draft, planner, versions
+from qflow.authoring import accept, connectors, draft, modelled, planner, providers, versions
 from qflow.authoring.planner import answers
+from qflow.authoring.providers import Provider
 from qflow.authoring.spec import Question, WorkflowSpec
 from qflow.authoring.versions import History, Version
 from qflow.cli import display
@@ -40,14 +42,14 @@ def command(
     Asks what the words leave open, shows what would be written, and writes it where you agree. A workflow
     with open questions is kept as a draft, which no worker sees.
     """
-    session = _Session(settings.path, yes=bool(how["yes"]))
+    session = _Session(settings.path, providers.chosen(settings), yes=bool(how["yes"]))
     if listed:
         _list(versions.known(listed))
         return None
     if rollback:
         return session.go_back(versions.known(rollback), int(str(how["to"])))
     history = versions.known(change) if change else None
-    spec = planner.plan(words) if history is None else planner.change(history.newest.spec, words)
+    spec = _planned(session, words, history)
     if how["wanted"]:
         spec = WorkflowSpec.model_validate(spec.model_dump() | {"id": how["wanted"]})
     if how["as_json"]:
@@ -56,11 +58,21 @@ def command(
     return session.write(spec, words, history)
 
 
+def _planned(session: _Session, words: str, history: History | None) -> WorkflowSpec:
+    """Return the workflow that the words mean to the model or, without one, to the rules."""
+    provider = session.provider
+    if history is None:
+        return modelled.plan(provider, words).value if provider else planner.plan(words)
+    spec = history.newest.spec
+    return modelled.change(provider, spec, words).value if provider else planner.change(spec, words)
+
+
 class _Session:
     """One session in the terminal, which ends with files written, a draft, or nothing."""
 
-    def __init__(self, folder: str, *, yes: bool) -> None:
+    def __init__(self, folder: str, provider: Provider | None, *, yes: bool) -> None:
         self.folder = folder
+        self.provider = provider
         self.yes = yes
 
     def write(self, spec: WorkflowSpec, words: str, history: History | None) -> int | None:
@@ -90,6 +102,14 @@ class _Session:
         made = draft.files(spec, self.folder)
         for file in made:
             click.echo(file.diff(), nl=False)
+        *modules, _test = made
+        drafts = {os.path.basename(file.path): file.text for file in modules}
+        objections = list(accept.objections(self.folder, drafts, spec.id, tools=False))
+        if objections:
+            for each in objections:
+                click.echo(click.style(display.one_line(each), fg="red"), err=True)
+            click.echo("nothing was written", err=True)
+            return FAILED
         if not self.yes and not click.confirm("\nWrite this?"):
             click.echo("nothing was written")
             return FAILED
@@ -136,7 +156,12 @@ class _Session:
         *_, module, test = code.values()
         version = Version.model_validate(
             {"number": 0, "at": datetime.now(UTC).isoformat(timespec="seconds"), "author": _user()}
-            | {"words": words, "provider": OFFLINE, "state": state, "spec": spec}
+            | {
+                "words": words,
+                "provider": self.provider.name if self.provider else OFFLINE,
+                "state": state,
+                "spec": spec,
+            }
             | {"code": module, "test": test}
         )
         history = history.added(version)

@@ -9,7 +9,9 @@ from qflow.config import Settings
 
 
 @click.command()
-@with_settings(*CONNECTION, "lease", "metrics_port", "metrics_host", "log_format", "log_level")
+@with_settings(
+    *CONNECTION, "lease", "retention", "metrics_port", "metrics_host", "log_format", "log_level"
+)
 def command(settings: Settings) -> int:
     """Read the event stream and start a run for every function whose trigger matches.
 

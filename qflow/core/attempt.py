@@ -64,7 +64,10 @@ def attempt(
     log = kept(answer.said, hooks, Place("log", run, step)) if answer.said else ""
     if isinstance(answer, Returned):
         try:
-            text, value = codec.roundtrip(answer.value, f"the result of step {step!r}")
+            value = answer.value
+            text = codec.scalar_text(value)
+            if text is None:
+                text, value = codec.roundtrip(value, f"the result of step {step!r}")
             if hooks is not None:
                 text = hooks.encoded(text, Place("step", run, step))
             memo.add(step, text := value_text(text))

@@ -56,6 +56,8 @@ class Event(Generic[T]):
             raise EventError(
                 f"event {self.name!r}: id must be Unicode text of at most {MAX_NAME} characters"
             )
+        if not isinstance(self.v, str) or not _is_unicode(self.v):
+            raise EventError(f"event {self.name!r}: v must be Unicode text, not {self.v!r}")
         if isinstance(self.ts, bool) or not isinstance(self.ts, int) or self.ts < 0:
             raise EventError(
                 f"event {self.name!r}: ts must be whole milliseconds since the epoch, not {self.ts!r}"

@@ -48,6 +48,18 @@ def opened_step(hooks: Hooks | None, text: str, run: str, step: str, child: str 
     return error_text(opened_error(hooks, error, place))
 
 
+def moved_step(hooks: Hooks | None, text: str, step: str, old: str, new: str) -> str:
+    """Return what the steps hash of run `new` keeps of a step of run `old`: what middleware encoded for
+    that is encoded for this. Raises SealedError where it cannot be done here."""
+    plain = opened_step(hooks, text, old, step, None)
+    if plain == text or hooks is None:
+        return text
+    if plain.startswith(_OK):
+        return value_text(hooks.encoded(plain[len(_OK) : -1], Place("step", new, step)))
+    error = json.loads(plain)["error"]
+    return error_text(hooks.encoded_error(error, Place("error", new, step)))
+
+
 class Memo:
     """The finished steps of a run, by step id; values are decoded when they are asked for."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from qflow.core.middleware import Place
+from qflow.core.said import INPUT
 from qflow.core.sealed import Sealed, sealed_by
 from qflow.errors import AlteredError, SealedError
 from qflow.read.events import EventRow
@@ -122,11 +124,20 @@ class Opener:
             output=self.value(step.output, Place("step", run, step.id)),
             error=self.error(step.error, run, step.id),
             wants=self.mask.text(step.wants),
+            match=self.mask.text(step.match),
         )
 
     def _attempt(self, attempt: Attempt, run: str, step: str) -> Attempt:
-        log = self.value(attempt.log, Place("log", run, step)) if attempt.log else None
+        log = self._opened(attempt.log, Place("log", run, step)) if attempt.log else None
+        if isinstance(log, list):
+            log = [[at, level, self._line(level, text)] for at, level, text in log]
         return replace(attempt, error=self.error(attempt.error, run, step), log=log)
+
+    def _line(self, level: str, text: str) -> str:
+        if level == INPUT and not self.mask.is_empty:
+            with suppress(ValueError):  # it was cut
+                return json.dumps(self.mask.value(json.loads(text)), ensure_ascii=False)
+        return self.mask.text(text)
 
 
 def _event_place(row: EventRow) -> Place:

@@ -15,10 +15,12 @@ UNPUBLISHED: Final = -1
 
 
 class Kept(NamedTuple):
-    """A finished step that a new run begins with, and the entry of its trace."""
+    """A finished step that a new run begins with, the entry of its trace, and its result where that is
+    to be another text than the old run's."""
 
     step: str
     note: str
+    result: str = ""
 
 
 class Anew(NamedTuple):

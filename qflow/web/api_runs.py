@@ -1,12 +1,15 @@
-"""What /api/v1 tells of one run beyond its story."""
+"""What /api/v1 tells of one run beyond its story, and of versions, schedules and limits."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from qflow.read import runs, said
+from qflow.read import runs, said, versions
+from qflow.read.limits import limits
 from qflow.web.exchange import Answer, Ask, Endpoint, Json, Site
 from qflow.web.pages.comparing import compared
+from qflow.web.pages.limits import BUSIEST
+from qflow.web.pages.schedules import schedules
 from qflow.web.pages.story import tell
 
 
@@ -20,7 +23,27 @@ def _against(site: Site, ask: Ask) -> Answer:
     return Json(compared(site, ask).as_dict())
 
 
+def _versions(site: Site, ask: Ask) -> Answer:
+    found = versions.versions(site.redis, site.keys, ask.path["function"])
+    return Json({"versions": [each.as_dict() for each in found]})
+
+
+def _schedules(site: Site, _ask: Ask) -> Answer:
+    return Json({"schedules": [each.as_dict() for each in schedules(site)]})
+
+
+def _limits(site: Site, _ask: Ask) -> Answer:
+    return Json({"limits": [view.as_dict(BUSIEST) for view in limits(site.redis, site.keys)]})
+
+
 TABLE: Final = (
+    Endpoint("schedules", _schedules, "Schedules with their next five times"),
+    Endpoint("limits", _limits, "Concurrency limits: holders, waiters and the busiest keys"),
+    Endpoint(
+        "functions/{function}/versions",
+        _versions,
+        "The versions of a function that workers published: source, when in force, unfinished runs",
+    ),
     Endpoint(
         "runs/{run}/against/{other}",
         _against,

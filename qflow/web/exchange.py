@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from qflow.core.middleware import Hooks
 from qflow.errors import QflowError
 from qflow.read.opened import Opener
 from qflow.store.keys import Keys
@@ -36,6 +37,7 @@ class Site:
     keys: Keys
     access: Access
     opener: Opener = field(default_factory=Opener)
+    hooks: Hooks | None = None
     prefix: str = ""
     unmask: str = "nobody"
     keep: Keep = field(default_factory=lambda: Keep(500, 7 * 86_400))

@@ -58,7 +58,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("ago", "clock", "compact", "count", "error_line", "length", "percent"):
+    for name in ("ago", "clock", "compact", "count", "error_line", "length", "percent", "zoned"):
         made.filters[name] = getattr(words, name)
     made.filters["length_of"] = len
     made.filters["safe_text"] = words.safe  # Jinja's own `safe` would leave text unescaped

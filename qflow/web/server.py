@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from qflow.config import Settings
+from qflow.core.middleware import Hooks
 from qflow.core.sealed import KEYS_VARIABLE
 from qflow.discovery import redis_url
 from qflow.engine.bulk import Bulks
@@ -76,11 +77,13 @@ def take_place(settings: Settings, *, or_next: bool = False) -> Place:
 
 def site_of(settings: Settings) -> Site:
     """Return what the pages work with; encrypted values are opened where the key is at hand."""
+    hooks = _hooks()
     return Site(
         redis=Redis(redis_url(settings)),
         keys=Keys(settings.namespace),
         access=access_of(settings),
-        opener=_opener(settings),
+        opener=Opener(hooks.decoded if hooks else None, Mask(settings.masked.split(","))),
+        hooks=hooks,
         prefix=_prefix(settings),
         unmask=settings.unmask,
         keep=Keep(*settings.kept_s),
@@ -174,13 +177,13 @@ def _server(site: Site) -> Any:
     return made[0]
 
 
-def _opener(settings: Settings) -> Opener:
-    mask = Mask(settings.masked.split(","))
+def _hooks() -> Hooks | None:
+    """Return what decodes and encodes values, None where the environment has no key."""
     if not os.environ.get(KEYS_VARIABLE):
-        return Opener(mask=mask)
+        return None
     from qflow.encryption import Encryption  # loads OpenSSL
 
-    return Opener(Encryption().decode, mask)
+    return Hooks([Encryption()])
 
 
 def _prefix(settings: Settings) -> str:

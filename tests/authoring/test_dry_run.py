@@ -140,3 +140,19 @@ def test_drafts_stand_over_the_folder(tmp_path: Path) -> None:
     outcome = cage.run(at, {"function": "new"}, drafts={"draft.py": draft})
     assert told(outcome)["as it goes"] == ("completed", 3)
     assert sorted(p.name for p in Path(at).iterdir()) == ["flow.py"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "read"),
+    [
+        ("def f(event: Event, step: SyncStep) -> object:", 'event.data["name"]'),
+        ("def f(event: Event[Person], step: SyncStep) -> object:", "event.data.name"),
+    ],
+)
+def test_without_data_it_has_what_it_asks_for(tmp_path: Path, handler: str, read: str) -> None:
+    source = (
+        "@dataclass\nclass Person:\n    name: str\n\n"
+        f'@app.function("f", trigger="a")\n{handler}\n    return {read}\n'
+    )
+    outcome = play(tmp_path, source, "f")
+    assert told(outcome)["as it goes"] == ("completed", "text")

@@ -1,116 +1,64 @@
-"""An operator at work in a browser: a thousand runs are cancelled, a few chosen, failures replayed."""
+"""Schedules, limits and versions in a browser."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 from typing import Any
 
-import pytest
 from cases.world import World
 from playwright.sync_api import Page, expect
-from read.scenes import Scene
 
 import qflow
-from qflow.core.event import Event
-from qflow.store.keys import Keys
-from qflow.store.redis import Redis
 
 
-@pytest.fixture
-def scene(redis: Redis, keys: Keys) -> Scene:
-    """A namespace with the functions `pay` and `ship`."""
-    made = Scene(redis, keys)
-    made.publish("pay", "ship")
-    return made
-
-
-def test_an_operator_cancels_a_thousand_runs(scene: Scene, page: Page) -> None:
-    for _ in range(1_000):
-        scene.start("pay")
-    kept = scene.start("ship")
-    page.goto("/runs?q=function:pay")
-    page.get_by_role("button", name="Cancel…").click()
-    expect(page.locator(".standing")).to_contain_text(
-        re.compile("This cancels 1.000 runs: function:pay")
-    )
-    page.get_by_label("At most so many a second").fill("1000")
-    page.get_by_role("button", name=re.compile("Cancel 1.000 runs")).click()
-    expect(page.get_by_role("progressbar")).to_be_visible()
-    page.reload()
-    page.goto("/")
-    page.goto("/bulk")
-    page.get_by_role("link", name="Cancel", exact=True).click()
-    expect(page.locator(".badge").first).to_have_text("done", timeout=60_000)
-    expect(page.locator(".figures")).to_contain_text(re.compile("1.000 of 1.000"))
-    page.goto("/runs?q=status:queued")
-    expect(page.locator("main tbody tr")).to_have_count(1)
-    expect(page.locator(f"#r-{kept}")).to_be_visible()
-
-
-def test_a_slow_action_is_stopped(scene: Scene, page: Page) -> None:
-    for _ in range(30):
-        scene.start("pay")
-    page.goto("/runs")
-    page.get_by_role("button", name="Cancel…").click()
-    page.get_by_label("At most so many a second").fill("1")
-    page.get_by_role("button", name="Cancel 30 runs").click()
-    expect(page.locator(".figures")).to_contain_text(re.compile("[1-9] of 30"))
-    page.get_by_role("button", name="Stop").click()
-    expect(page.locator(".badge").first).to_have_text("stopped")
-    expect(page.get_by_text("were not touched")).to_be_visible()
-
-
-def test_chosen_runs_stay_chosen_while_the_list_is_live(scene: Scene, page: Page) -> None:
-    runs = [scene.start("pay") for _ in range(3)]
-    page.goto("/runs")
-    page.locator(f"#r-{runs[0]} input").check()
-    page.locator(f"#r-{runs[2]} input").check()
-    expect(page.locator("#chosen")).to_have_text("2 selected:")
-    scene.start("ship")
-    expect(page.locator(".pill")).to_have_text("1 new run")
-    expect(page.locator("#chosen")).to_have_text("2 selected:")
-    expect(page.locator(f"#r-{runs[2]} input")).to_be_checked()
-    page.get_by_role("button", name="Cancel…").click()
-    expect(page.locator(".standing")).to_contain_text("This cancels 2 runs: 2 selected")
-    page.get_by_role("button", name="Cancel 2 runs").click()
-    expect(page.locator(".badge").first).to_have_text("done", timeout=30_000)
-    assert scene.fetch(runs[1], "status") == "queued"
-    page.goto("/runs")
-    page.get_by_label("Select all runs of this page").check()
-    expect(page.locator("#chosen")).to_have_text("4 selected:")
-
-
-def test_a_group_of_errors_is_replayed(world: World, page: Page) -> None:
-    works: list[bool] = []
-
-    def post() -> None:
-        if not works:
-            raise qflow.NonRetriableError("the carrier is down")
-
-    @world.app.function("ship", trigger="order/paid")
-    def ship(event: Event, step: Any) -> None:
-        step.run("post", post)
+def test_a_schedule_is_run_now_and_its_versions_are_told(world: World, page: Page) -> None:
+    @world.app.function("books", trigger=qflow.Cron("0 8 * * MON-FRI", tz="Europe/Berlin"))
+    def books(step: Any) -> str:
+        return str(step.run("close", lambda: "closed"))
 
     world.serve()
     world.worker()
-    for number in range(3):
-        world.ended(world.send("order/paid", {"id": number}), "ship")
-    works.append(True)
-    page.goto("/errors")
     page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Replay").click()
-    expect(page.locator(".badge").first).to_have_text("done", timeout=30_000)
-    expect(page.locator(".figures")).to_contain_text("3 of 3")
-    page.goto("/runs?q=status:completed")
-    expect(page.locator("main tbody tr")).to_have_count(3, timeout=30_000)
+    page.goto("/schedules")
+    row = page.locator("main tbody tr")
+    expect(row).to_contain_text("Every weekday at 08:00 Europe/Berlin")
+    expect(row.locator(".tick")).to_have_count(5)
+    expect(row.locator("time.local").first).to_contain_text("here")
+    row.get_by_role("button", name="Run now").click()
+    expect(page.locator(".badge").first).to_have_text("completed")
+    page.locator(".facts").get_by_role(
+        "link", name=world.look(_run(page)).fields["version"]
+    ).click()
+    expect(page.locator(".source")).to_contain_text("closed")
+    page.get_by_role("link", name="Versions").click()
+    expect(page.locator("main tbody tr")).to_contain_text("in force")
+    page.goto("/schedules")
+    row.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    page.go_back()
+    expect(row).to_contain_text("paused")
 
 
-def test_an_id_is_found_from_anywhere(scene: Scene, page: Page) -> None:
-    run = scene.start("pay")
-    page.goto("/workers")
-    page.keyboard.press("Control+k")
-    page.get_by_label("Find", exact=True).last.fill(run[-8:].lower())
-    expect(page.locator("#palette-list a.at")).to_contain_text(run)
-    expect(page.locator("#palette-list a.at")).to_contain_text("run pay queued")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name=f"…{run[-8:]}")).to_be_visible()
+def test_who_waits_for_a_limit_is_seen_live(world: World, page: Page) -> None:
+    done = asyncio.Event()
+
+    @world.app.function(
+        "slow", trigger="slow", concurrency=qflow.Concurrency(1, key="event.data.tenant")
+    )
+    async def slow(step: Any) -> None:
+        await step.run("hold", done.wait)
+
+    world.serve()
+    running = world.worker()
+    page.goto("/limits")
+    expect(page.locator("main")).to_contain_text("allows 1 at once")
+    world.send("slow", {"tenant": "acme"})
+    world.send("slow", {"tenant": "acme"})
+    row = page.locator("tr", has_text="acme")
+    expect(row.locator("td").last).to_have_text("1")
+    running.worker._loop.loop().call_soon_threadsafe(done.set)
+    expect(page.locator("main")).to_contain_text("Nobody holds a slot")
+
+
+def _run(page: Page) -> str:
+    return page.url.rsplit("/", 1)[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from base64 import b64encode
 from typing import Any
 
@@ -12,6 +13,8 @@ from cases.world import FAST, World
 
 import qflow
 from qflow import Event, QflowError, SyncStep
+from qflow.core.middleware import Hooks
+from qflow.core.sealed import sealed_by
 from qflow.encryption import Encryption
 from qflow.engine.rerunning import Change, Rerunner
 from qflow.read.finished import before
@@ -25,9 +28,15 @@ class Order:
     number: int
 
 
-def rerun(world: World, run: str, change: Change | None = None, step: str = "") -> Any:
+def rerun(
+    world: World,
+    run: str,
+    change: Change | None = None,
+    step: str = "",
+    hooks: Hooks | None = None,
+) -> Any:
     kept = before(world.redis, world.keys, run, step).kept if step else ()
-    made = Rerunner(world.redis, world.keys, Keep(500, 700))
+    made = Rerunner(world.redis, world.keys, Keep(500, 700), hooks)
     new = made.rerun(run, change or Change(), kept)
     return world.until_status(new, "completed", "failed")
 
@@ -144,10 +153,70 @@ def test_a_sleep_is_skipped_and_a_retry_made_now(world: World) -> None:
     assert world.ended(event, "f").output == "done"
 
 
-def test_encrypted_results_cannot_be_kept(world: World) -> None:
-    keys = [b64encode(bytes(32)).decode()]
+OLD_KEY, NEW_KEY = (b64encode(bytes([n]) * 32).decode() for n in (1, 2))
+
+
+def vault(world: World, works: list[bool], ran: list[str], *secrets: str) -> qflow.App:
+    """An app that encrypts, with a function that fails until it `works`."""
+    encrypted = [Encryption(secrets)]
+    app = qflow.App("vault", redis_url=world.url, namespace=world.keys.ns, middleware=encrypted)
+
+    def fetch() -> str:
+        ran.append("fetch")
+        return "secret-fetched"
+
+    def refuse() -> None:
+        ran.append("refuse")
+        raise qflow.NonRetriableError("secret-refusal")
+
+    def settle() -> None:
+        if not works:
+            raise ValueError("not yet")
+
+    @app.function("child", trigger="never")
+    def child() -> str:
+        return "secret-child"
+
+    @app.function("f", trigger="go", retries=0)
+    def f(step: SyncStep) -> list[str]:
+        found = [step.run("fetch", fetch), step.invoke("child", child)]
+        try:
+            step.run("refuse", refuse)
+        except qflow.StepError as error:
+            found.append(error.message)
+        step.run("settle", settle)
+        return found
+
+    return app
+
+
+def test_encrypted_results_are_kept_where_their_key_is_at_hand(world: World) -> None:
+    """A result, an error that was caught and what an invoked run gave; under the new key, and once more."""
+    works: list[bool] = []
+    ran: list[str] = []
+    before_rotation = vault(world, works, ran, OLD_KEY)
+    first = world.worker(before_rotation)
+    failed = world.ended(before_rotation.send(Event("go")), "f")
+    assert failed.status == "failed"
+    world.stop([first])
+    world.worker(vault(world, works, ran, NEW_KEY, OLD_KEY))
+    hooks = Hooks([Encryption([NEW_KEY, OLD_KEY])])
+    again = rerun(world, failed.id, step="settle", hooks=hooks)
+    assert again.status == "failed"
+    works.append(True)
+    done = rerun(world, again.id, step="settle", hooks=hooks)
+    assert done.status == "completed"
+    text = Encryption([NEW_KEY]).decode(done.fields["output"], qflow.Place("output", done.id))
+    assert json.loads(text) == ["secret-fetched", "secret-child", "secret-refusal"]
+    assert ran == ["fetch", "refuse"], "what is kept is not executed again"
+    for name in ("fetch", "child", "refuse"):
+        assert "secret" not in done.steps[name]
+    assert sealed_by(done.steps["fetch"]) != sealed_by(failed.steps["fetch"])
+
+
+def test_encrypted_results_cannot_be_kept_without_their_key(world: World) -> None:
     app = qflow.App(
-        "vault", redis_url=world.url, namespace=world.keys.ns, middleware=[Encryption(keys)]
+        "vault", redis_url=world.url, namespace=world.keys.ns, middleware=[Encryption([OLD_KEY])]
     )
 
     @app.function("f", trigger="go", retries=0)
@@ -156,6 +225,8 @@ def test_encrypted_results_cannot_be_kept(world: World) -> None:
 
     world.worker(app)
     failed = world.ended(app.send(Event("go")), "f")
-    with pytest.raises(QflowError, match="result of step 'a' was encoded by .* without --from"):
-        rerun(world, failed.id, step="b")
+    for hooks, problem in ((None, "no middleware here"), (Hooks([Encryption([NEW_KEY])]), "key")):
+        with pytest.raises(QflowError, match=f"result of step 'a' .*{problem}.* without --from"):
+            rerun(world, failed.id, step="b", hooks=hooks)
+    assert "again" not in world.look(failed.id).fields, "nothing was created"
     assert rerun(world, failed.id).status == "failed"

@@ -23,11 +23,14 @@ def test_postponed_then_executed_elsewhere(world: World) -> None:
     run = world.run_of(world.send("theirs"), "theirs")
     world.until(lambda: world.emitted("function.unknown"), "the job to be found unknown")
     world.until_status(run, "waiting")
+    world.until(lambda: len(world.emitted("function.unknown")) > 3, "it to have come back")
     assert world.outcome("mine", "mine").output == "mine", "the worker goes on meanwhile"
     world.stop([first])
     world.worker(other)
     after = world.until_status(run, "completed")
     assert after.output == "theirs"
     assert ran == [1]
-    assert after.told("postponed")
+    (postponed,) = after.told("postponed")
+    assert postponed["n"] > 2
+    assert len(after.told("claim")) == 2, "the first of them, and the one that executed it"
     assert after.fields["attempt"] == "0"

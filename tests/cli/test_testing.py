@@ -51,7 +51,7 @@ def test_as_json(qflow: Command, workers: str) -> None:
 
 
 def test_a_function_that_fails(qflow: Command, workers: str) -> None:
-    said = qflow("test", "hello")
+    said = qflow("test", "hello", "--event", '{"nom": 1}')
     assert said.code == 1
     assert "KeyError: 'name'" in said.err
 

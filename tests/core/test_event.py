@@ -118,3 +118,8 @@ def test_an_id_that_cannot_be_sent() -> None:
     with pytest.raises(EventError, match="id must be Unicode text"):
         Event("a", id="\ud800")
     assert Event("a", id="größe-\U0001f600").id
+
+
+def test_a_version_that_cannot_be_sent() -> None:
+    with pytest.raises(EventError, match="event 'a': v must be Unicode text, not '\\\\ud800'"):
+        Event("a", v="\ud800")

@@ -51,6 +51,13 @@ def test_the_same_event_and_linked(lab: Lab) -> None:
     assert lab.snapshot() == before
 
 
+def test_a_result_that_was_encoded_for_the_new_run(lab: Lab) -> None:
+    what = anew(lab, failed(lab))
+    kept = [Kept("a", NOTE, '{"ok":8}'), Kept("gone", NOTE, '{"ok":9}')]
+    assert lab(again.again(lab.keys, what, KEEP, kept)) == 1
+    assert lab.steps(what.start.run) == {"a": '{"ok":8}'}
+
+
 def test_with_finished_steps(lab: Lab) -> None:
     old = failed(lab)
     what = anew(lab, old, event='{"name":"x"}', edit='{"step":"b"}')

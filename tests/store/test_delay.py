@@ -87,3 +87,19 @@ def test_refused_where_the_lease_was_lost(lab: Lab) -> None:
     assert lab(run.delay(held, lane, lane.next("d", "send"), run.NOTHING, wait)) == b"e|9|0|0||"
     assert lab.snapshot() == before
     assert lab.counter("fenced") == 1
+
+
+def test_a_job_that_keeps_being_postponed_has_one_entry(lab: Lab) -> None:
+    held, lane = lab.held()
+    token = lab.lead()
+    for _ in range(4):
+        wait = Wait(1, 0, 0, "", '{"t": "postponed", "why": "n"}')
+        after = lane.next("d", "")
+        assert lab(run.delay(held, lane, after, run.NOTHING, wait)) == 1
+        lab.redis.call("ZADD", lab.keys.scheduled, 1, held.job(after))
+        lab.due(token)
+        (claimed,) = lab.claim()
+        lane = claimed.lane
+    told = [(entry["t"], entry.get("n")) for entry in lab.trace(held.run)]
+    assert told[-3:] == [("claim", None), ("postponed", 4), ("claim", None)]
+    assert [kind for kind, _ in told].count("postponed") == 1

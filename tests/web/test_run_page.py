@@ -44,3 +44,17 @@ def test_a_run_whose_steps_said_nothing_has_no_logs(scene: Scene, client: TestCl
     run = scene.start("pay")
     scene.claim().open("charge").store(1).complete("ok")
     assert "Logs" not in client.get(f"/runs/{run}").text
+
+
+def test_a_run_again_from_a_step_shows_what_that_was_called_with(
+    scene: Scene, client: TestClient
+) -> None:
+    run = scene.start("pay")
+    log = json.dumps([[0, "input", '[{"id": 7}]'], [1, "print", "hello"]])
+    scene.claim().open("charge").store(1, log=log).complete("ok")
+    page = client.get(f"/runs/{run}").text
+    assert f"/runs/{run}/again?step=charge" in page
+    form = client.get(f"/runs/{run}/again?step=charge").text
+    assert "What charge was called with" in form
+    assert "Called with" in page
+    assert "was called with" not in client.get(f"/runs/{run}/again").text

@@ -79,12 +79,15 @@ def run(
 ) -> Outcome:
     """Play a function of `folder` in a sandbox; `drafts` are sources that stand over its modules.
 
-    Raises UsageError where there is no such folder or it is too large to copy.
+    Raises UsageError where there is no such folder (and no drafts for it) or it is too large to copy.
     """
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="qflow-sandbox-", ignore_cleanup_errors=True) as root:
         package = os.path.join(root, "project", os.path.basename(os.path.abspath(folder)))
-        _copy(folder, package)
+        if drafts and not os.path.exists(folder):
+            os.makedirs(package)  # the folder comes with its first function
+        else:
+            _copy(folder, package)
         for name, source in (drafts or {}).items():
             with open(os.path.join(package, name), "w", encoding="utf-8") as file:
                 file.write(source)

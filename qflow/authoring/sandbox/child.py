@@ -17,6 +17,7 @@ from typing import Any
 
 from qflow.authoring.sandbox.kernel import confine
 from qflow.authoring.sandbox.rehearsal import rehearse
+from qflow.authoring.sandbox.sample import sample
 from qflow.authoring.sandbox.watch import Watch
 from qflow.services import loader
 
@@ -51,7 +52,9 @@ def _played(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
         problem = f"there is no function {request['function']!r}; there are: {known}"
         return {"problem": problem, "unknown": request["function"]}
     try:
-        return rehearse(apps, request, watch)
+        if not any(request.get(name) for name in ("event", "data", "history")):
+            request["data"] = sample(function)
+        return {**rehearse(apps, request, watch), "data": request.get("data")}
     except BaseException as error:  # noqa: BLE001
         return _refusal("run", error)
 

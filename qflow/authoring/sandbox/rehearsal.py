@@ -46,6 +46,7 @@ class Script:
     values: Mapping[str, Any]
     failing: str = ""
     answered: bool = False
+    history: bool = False
     stubbed: dict[str, str] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
 
@@ -86,8 +87,12 @@ class Stage(Harness):
         state = next(state for state in self._memory.states if state.id == run.id)
         for opened in list(state.open.values()):
             spec = opened.spec
+            if self._script.history and opened.step not in self._script.values:
+                continue  # nobody answered it then
             if "approval" in spec:
-                self.decide(run, opened.step, approved=True, by="sandbox")
+                told = self._script.values.get(opened.step)
+                approved = told.get("approved", True) if isinstance(told, dict) else True
+                self.decide(run, opened.step, approved=approved, by="sandbox")
             elif spec["kind"] == "signal":
                 self.signal(spec["signal"], self._script.values.get(opened.step))
             elif spec["kind"] == "event":
@@ -157,9 +162,16 @@ def rehearse(apps: list[App], request: Mapping[str, Any], watch: Watch) -> dict[
         request.get("values") or {},
     )
     began = datetime.fromisoformat(request["now"])
+    history = request.get("history")
+    if history:
+        script.history = script.answered = True
+        script.data = _plain(history["data"])
+        script.values = {step: _plain(text) for step, text in history["steps"].items()}
     scenarios = [_scene("as it goes", apps, script, watch, began)]
     first = scenarios[0]
-    if request.get("faults", True):
+    if history:
+        scenarios.append(_scene("crash after each step", apps, script, watch, began, crash=True))
+    elif request.get("faults", True):
         if any(moment["outcome"] == "wait" for moment in first["moments"]):
             script.answered = True
             scenarios.append(_scene("waits answered", apps, script, watch, began))
@@ -175,8 +187,20 @@ def rehearse(apps: list[App], request: Mapping[str, Any], watch: Watch) -> dict[
         "function": script.function,
         "status": first["status"],
         "stubbed": script.stubbed,
+        "forgotten": _forgotten(script, first) if history else [],
         "scenarios": scenarios,
     }
+
+
+def _plain(text: str) -> Any:
+    """Return a value as a run keeps it: plain types only, for it came from outside."""
+    return codec.decode_foreign(text)
+
+
+def _forgotten(script: Script, first: Mapping[str, Any]) -> list[str]:
+    """Return the finished steps of a history that the function did not ask for."""
+    asked = {moment["step"] for moment in first["moments"]}
+    return [step for step in script.values if step not in asked]
 
 
 def _scene(

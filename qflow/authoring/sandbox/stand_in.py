@@ -44,6 +44,11 @@ def stand_in(fn: Callable[..., Any], *, bare: bool = False) -> Any:
     return _Examples(bare=bare).of(annotation)
 
 
+def example(kind: Any) -> Any:
+    """Return an example of a type."""
+    return _Examples(bare=False).of(kind)
+
+
 class _Examples:
     """Examples of types: one item in containers and defaults where fields have them, or `bare` ones."""
 

@@ -2,7 +2,7 @@
 -- the results of some of its steps; those that were open at once are told in the order they had. The two
 -- are linked.
 -- KEYS: run steps order functions rq_queues wake scheduled
--- ARGV: ns rq old fn run version app terms event edit data ttl keep_s [step note]...
+-- ARGV: ns rq old fn run version app terms event edit data ttl keep_s [step note result]...
 -- Builds: <ns>:run:<run> of the new one, <ns>:paused, <ns>:held:<fn>, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, <ns>:behind, <rq>:job:<run>-enter-1, <rq>:queue:<ns>, the indexes of the run
 -- Returns: 1 created, now or by this very call before, 0 there is no such run, -1 its function is not published
 -- Callers: store.again.again
@@ -35,9 +35,10 @@ if redis.call('EXISTS', new_key) == 1 then return 1 end
 -- include: create
 local fields, kept = {}, {}
 for at = 1, #known, 2 do fields[known[at]] = known[at + 1] end
-for i = 14, #ARGV, 2 do
+for i = 14, #ARGV, 3 do
   local result = redis.call('HGET', steps_key, ARGV[i])
   if result then
+    if ARGV[i + 2] ~= '' then result = ARGV[i + 2] end -- encoded for the new run
     local child = 'child:' .. string.sub(redis.sha1hex(ARGV[i]), 1, 10)
     if fields[child] then redis.call('HSET', new_key, child, fields[child]) end
     redis.call('HSET', new_key .. ':steps', ARGV[i], result)

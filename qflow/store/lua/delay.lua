@@ -21,12 +21,23 @@ if refused then return refused end
 -- include: place
 -- include: slots
 -- include: serve
+-- A job that nobody can execute comes back for as long as that is so: its trace keeps the first claim, and
+-- one entry that says how often.
+local function fold_postponed(key, text)
+  if not string.find(text, '^{"t": "postponed"') then return text end
+  local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 2)
+  if #last < 2 or not string.find(last[1][2][2], '^{"t":"claim"') then return text end
+  local before = last[2][2][2]
+  if not string.find(before, '^{"t": "postponed"') then return text end
+  redis.call('XDEL', key, last[1][1], last[2][1])
+  return string.sub(text, 1, -2) .. ', "n": ' .. (string.match(before, '"n": (%d+)}$') or 1) + 1 .. '}'
+end
 local known = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow')
 local due = tonumber(due_ms)
 if due == 0 then due = now_ms + tonumber(delay_ms) end
 redis.call('HSET', run_key, 'lane', next, 'status', 'waiting', 'attempt', attempt, 'due', due)
 commit_step(steps_key, trace_key, step, result, trace)
-redis.call('XADD', trace_key, '*', 'j', note, 'due', due)
+redis.call('XADD', trace_key, '*', 'j', fold_postponed(trace_key, note), 'due', due)
 close_job(closed_key, closed_id, closed_status, registry_key, wip_key, worker, ttl)
 record_failure(rq, closed_id, failure, worker, ttl)
 open_job(opened_key, 'scheduled', ns, data, description, timeout, ttl)

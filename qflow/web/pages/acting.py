@@ -70,7 +70,7 @@ def rerun_run(site: Site, ask: Ask, step: str, data: str) -> str:
             raise UsageError(f"step {step!r} calls no function and has no input: leave it empty")
         value = site.opener.mask.restore(value, _data(site, old) if kept is None else None)
         change = Change(data=value) if kept is None else Change(step=step, input=value)
-    rerunner = Rerunner(site.redis, site.keys, site.keep)
+    rerunner = Rerunner(site.redis, site.keys, site.keep, site.hooks)
     return rerunner.rerun(old, change, kept.kept if kept else ())
 
 

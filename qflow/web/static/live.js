@@ -66,6 +66,8 @@
 
   const local = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
+      const exact = new Date(time.dateTime);
+      if (time.classList.contains("local")) time.textContent = `here ${exact.toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" })}`;
       time.title = `${new Date(time.dateTime).toLocaleString()}\n${time.getAttribute("datetime").replace("T", " ")}`;
     }
   };
