@@ -6,7 +6,7 @@ from functools import cached_property
 
 
 class DashboardKeys:
-    """Keys of webhooks and of actions on many runs."""
+    """Keys of webhooks, of actions on many runs and of saved searches."""
 
     ns: str
 
@@ -49,3 +49,8 @@ class DashboardKeys:
     def bulks_open(self) -> str:
         """Set. Actions that are not over. Deleted by Redis when empty."""
         return f"{self.ns}:bulks:open"
+
+    @cached_property
+    def views(self) -> str:
+        """Hash. Name → a saved search over runs, at most 50. Permanent."""
+        return f"{self.ns}:views"

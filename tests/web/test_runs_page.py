@@ -63,3 +63,19 @@ def test_new_runs_are_counted_and_do_not_move_the_others(scene: Scene, client: T
     assert "2 new runs" in reply
     assert "badge completed" in reply
     assert "<html" not in reply
+
+
+def test_a_search_is_saved_for_all_and_forgotten(client: TestClient, scene: Scene) -> None:
+    search = {"name": " Broken <b>payments ", "q": "status:failed   function:pay"}
+    reply = client.post("/views", data=search)
+    assert reply.status_code == 303
+    page = client.get(reply.headers["location"]).text
+    assert "Broken &lt;b&gt;payments" in page
+    assert "Forget this search" in page
+    assert "Save this search" in client.get("/runs?q=status:failed").text
+    wrong = ({"name": "", "q": "status:failed"}, {"name": "x", "q": ""}, {"name": "x", "q": "a:b"})
+    for each in wrong:
+        assert client.post("/views", data=each).status_code == 400
+    assert client.post("/views/remove", data={"name": "Broken <b>payments"}).status_code == 303
+    assert client.post("/views/remove", data={"name": "Broken <b>payments"}).status_code == 404
+    assert "Broken" not in client.get("/runs").text

@@ -13,6 +13,7 @@ from qflow.read import query, runs
 from qflow.read.query import Query
 from qflow.read.runs import RunRow
 from qflow.web.exchange import Answer, Ask, Go, Html, Site
+from qflow.web.pages import views
 
 PAGE: Final = 50
 _MOST_NEW: Final = 99
@@ -29,6 +30,9 @@ def listing(site: Site, ask: Ask) -> Answer:
     except UsageError as error:
         listed = {**_nothing(), "problem": str(error)}
         asked = Query()
+    if not ask.partial:
+        saved = views.saved(site)
+        listed = {**listed, "views": [(n, quote(q), q == str(asked)) for n, q in saved]}
     context = {"at": "runs", "q": text, "chips": _chips(asked), "problem": "", **listed}
     return Html("_run_rows.html" if ask.partial else "runs.html", context)
 
