@@ -45,6 +45,8 @@ def answer(spec: WorkflowSpec, question: Question, text: str) -> WorkflowSpec:
         place[int(last)] = value
     else:
         place[last] = value
+    if last == "to":
+        _readdress(made["steps"], standing(spec, question), value)
     if last == "service":
         place["name"] = place.get("name", "API")
     if last == "tz":
@@ -63,6 +65,9 @@ def _value(field: str, text: str, place: Any) -> Any:
                 f"{text!r} is no time zone; name a city, or a zone such as Europe/Berlin"
             )
         return zone
+    if field == "when":
+        named = name(text.removeprefix("event.data."))
+        return re.sub(r"^event\.data\.\w+", f"event.data.{named}", place["when"])
     if field == "cron":
         return _cron(text, place["cron"])
     if field in ("timeout", "length", "period"):
@@ -116,6 +121,16 @@ def _cron(text: str, cron: str) -> str:
         else made[:2]
     )
     return " ".join([*kept, *made[2:]])
+
+
+def _readdress(steps: list[dict[str, Any]], old: str, new: str) -> None:
+    """Send all mails that went to one address to another one."""
+    for step in steps:
+        if step.get("action", {}).get("to") == old:
+            step["action"]["to"] = new
+        _readdress(
+            [*step.get("then", ()), *step.get("otherwise", ()), *step.get("branches", ())], old, new
+        )
 
 
 def _followed(spec: WorkflowSpec) -> WorkflowSpec:
