@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
+    "init": "Write a starter project.",
     "dev": "Run everything here, reloading functions as you edit them.",
     "worker": "Run functions: execute the steps of their runs.",
     "router": "Turn events into runs.",
@@ -29,9 +30,13 @@ COMMANDS: Final = {
     "runs": "List, show, follow and control runs.",
     "functions": "List, show, explain, pause and resume published functions.",
     "events": "List and follow events.",
+    "webhooks": "List, add and remove inbound webhooks.",
     "limits": "List concurrency limits: who holds slots, who waits.",
+    "check": "Say what is wrong with the source of functions, without running it.",
+    "test": "Run one function in a sandbox, on a virtual clock.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",
+    "mcp": "Serve functions, runs and drafts to coding agents.",
     "completion": "Print the completion script of a shell.",
 }
 """Every command and its help in one line; `qflow.cli.<name>` has it as `command`."""

@@ -43,6 +43,7 @@ from qflow.core.waits import Spec, approval_signal, sleep_spec
 from qflow.errors import (
     DefinitionError,
     NestedStepError,
+    Suspend,
     UsageError,
 )
 
@@ -57,6 +58,8 @@ class Frame:
 
     `origin` is what the run came from, as far as it is known. `alone` says that the handler waits for
     the step that it asks for now and nothing else: then it need not be planned, but is carried out.
+    `branching` says that it has come to branches of a sync handler,
+    `unwinding` while a branch of it is left that waits: what it asks for on its way out is not asked for.
     """
 
     __slots__ = (
@@ -72,10 +75,12 @@ class Frame:
         "_policy",
         "_target",
         "alone",
+        "branching",
         "edit",
         "now_ms",
         "origin",
         "run_id",
+        "unwinding",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +110,8 @@ class Frame:
         self.origin = Origin(run, hooks, {})
         self._outstanding = 0
         self.alone = False
+        self.branching = False
+        self.unwinding = False
 
     @property
     def replaying(self) -> bool:
@@ -269,6 +276,8 @@ class Frame:
         return Again("", self._attempt + 1, 0, decision.delay_ms, text)
 
     def _begin(self, step_id: str) -> str:
+        if self.unwinding:
+            raise Suspend
         outer = inside_step.get()
         if outer:
             raise NestedStepError(

@@ -196,7 +196,8 @@ class SyncStep:
         return ids[0] if isinstance(events, Event) else ids  # type: ignore[no-any-return]
 
     def parallel(self, *branches: Callable[[], Any]) -> list[Any]:
-        """Run functions side by side, each on a thread, whose steps are jobs that any worker takes.
+        """Run functions whose steps are jobs that any worker takes, side by side. The functions' own code
+        runs in turns.
 
         Gives their results in order; raises the first failure once all have ended.
         """

@@ -76,8 +76,8 @@ class Line:
 
     def __call__(self, effects: Effects) -> Any:
         """Run a step's effects to its value."""
-        strand = self._strand()
-        alone = strand is None and self.session is not None
+        crew = self._branches()
+        alone = crew is None and self.session is not None
         if self._frame is not None:
             self._frame.alone = alone
         if alone:
@@ -87,8 +87,8 @@ class Line:
         except StopIteration as stop:
             return stop.value
         assert isinstance(effect, Plan)
-        if strand is not None:
-            strand.ask([effect])
+        if crew is not None:
+            crew.ask([effect], [effects])
         else:
             self._arrive([effect])
         return self._carry_out(effects)
@@ -111,9 +111,9 @@ class Line:
             except StepError as error:
                 errors.append(error)
         while asked:
-            strand, plans = self._strand(), [plan for _, plan in asked[:limit]]
-            if strand is not None:
-                strand.ask(plans)
+            crew, plans = self._branches(), [plan for _, plan in asked[:limit]]
+            if crew is not None:
+                crew.ask(plans, effects)
             else:
                 self._arrive(plans)
             at, _ = asked.pop(0)  # the only one of these, to be carried out here
@@ -127,12 +127,13 @@ class Line:
 
     def parallel(self, branches: Sequence[Callable[[], Any]]) -> list[Any]:
         """Return what branches with steps of their own give; raise the first error at the end."""
-        strand = self._strand()
-        if strand is not None:
-            return list(strand.join(branches))
-        self._crew = Crew(self._engine.threads, self._arrive)
+        crew = self._branches()
+        if crew is not None:
+            return crew.run(branches, nested=True)
+        assert self._frame is not None
+        self._crew = Crew(self._frame, self._arrive)
         try:
-            return self._crew.run(branches)
+            return self._crew.run(branches, nested=False)
         finally:
             self._crew = None
 
@@ -142,7 +143,9 @@ class Line:
         if session is None:
             raise Suspend
         with self._lock:
-            self.send(session.plan(effect))
+            calls = session.plan(effect)
+            if calls:
+                self.send(calls)
 
     def flush(self) -> None:
         """Write what is outstanding, from another thread."""
@@ -181,9 +184,10 @@ class Line:
     def _carry_out(self, effects: Effects) -> Any:
         """Carry out a step that is granted the main lane."""
         answer: Answer = None
+        send = effects.send
         try:
             while True:
-                effect = effects.send(answer)
+                effect = send(answer)
                 answer = None
                 if isinstance(effect, Execute):
                     around = self.around
@@ -191,7 +195,7 @@ class Line:
                         answer = execute(self._engine, effect, self._awaited)
                     else:
                         answer = execute_within(around(effect), self._engine, effect, self._awaited)
-                elif isinstance(effect, Store) and self._crew is None and self.session is not None:
+                elif isinstance(effect, Store) and self.session is not None:
                     self.session.keep(effect.done)
                 elif isinstance(effect, Plan):
                     if effect.kind not in INLINE and effect.kind != "sleep":
@@ -201,21 +205,18 @@ class Line:
         except StopIteration as stop:
             return stop.value
 
-    def _strand(self) -> Any:
-        """Return the branch that this thread runs, None for the handler itself."""
-        if threading.get_ident() == self._thread:
-            return None
-        strand = self._crew.strand() if self._crew is not None else None
-        if strand is None and not inside_step.get():
+    def _branches(self) -> Crew | None:
+        """Return the branches that the handler runs now, None where it runs none."""
+        if threading.get_ident() != self._thread and not inside_step.get():
             raise UsageError(
                 "a step of a sync handler was called on another thread: call steps from the handler "
                 "itself, or from the branches of step.parallel"
             )
-        return strand
+        return self._crew
 
-    def _arrive(self, plans: Sequence[Plan]) -> bool:
+    def _arrive(self, plans: Sequence[Plan], *, inline: bool = True) -> bool:
         """The handler can go no further without these: return True where the only one is to be
-        carried out here, else open them and raise Suspend."""
+        carried out here (never unless `inline`), else open them and raise Suspend."""
         session = self.session
         if session is None:
             self.calls.update({plan.step: plan.call for plan in plans if plan.call is not None})
@@ -223,7 +224,7 @@ class Line:
         known, frame = self._known, self._frame
         assert known is not None
         assert frame is not None
-        if len(plans) == 1 and not known.open_steps and plans[0].kind in INLINE:
+        if inline and len(plans) == 1 and not known.open_steps and plans[0].kind in INLINE:
             return True
         openings = [opening(frame, plan) for plan in plans if plan.step not in known.open_steps]
         self.calls.update({plan.step: plan.call for plan in plans if plan.call is not None})

@@ -50,6 +50,14 @@ class AsyncLine:
         """How many settled steps it has heard of."""
         return self._known.settled
 
+    @property
+    def unwound(self) -> bool:
+        """Whether its handler was made to end here: nothing follows from how it does."""
+        session = self.session
+        if self.planner.dead or (session is not None and session.closed):
+            return True
+        return not self._loop.is_running()  # Python clears up the frames of a loop that is gone
+
     def begin(self, ready: Sequence[tuple[str, str]]) -> None:
         """Enter the handler in this task; `ready` are settled steps to be told of."""
         self.main = asyncio.current_task()

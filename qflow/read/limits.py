@@ -16,12 +16,13 @@ from qflow.store.redis import Command, Redis
 
 _PAGE: Final = 500
 _HOLDING: Final = ("q", "s")
-"""Lane states in which a run's job has its slots."""
+"""States of a lane or an open step in which its job has its slots."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """One value of a limit's key ("*" where it has none): runs that hold a slot, and that wait."""
+    """One value of a limit's key ("*" where it has none): steps that hold a slot (runs, where it is one
+    `per="run"`), and those that wait."""
 
     key: str
     holders: int
@@ -49,7 +50,7 @@ class LimitView:
 
     @property
     def waiters(self) -> int:
-        """Runs that wait, for all keys."""
+        """Steps that wait, for all keys."""
         return sum(each.waiters for each in self.keys)
 
     def as_dict(self, most_keys: int) -> dict[str, Any]:
@@ -113,33 +114,48 @@ def leaks(redis: Redis, keys: Keys, pause_s: float) -> list[Leak]:
 
 def _leaks(redis: Redis, keys: Keys) -> Iterator[Leak]:
     for limit in _names(redis, keys.slots("")):
-        for run, function, status, lane, flow in _runs(redis, keys, keys.slots(limit)):
-            steps, runs = limits_of(flow)
-            holds = limit in steps and lane[:1] in _HOLDING
-            if status not in UNFINISHED or not (holds or limit in runs):
-                yield Leak(
-                    run, function, status, lane, f"executes nothing, but holds a slot of {limit}"
-                )
+        for member in _members(redis, keys, keys.slots(limit)):
+            steps, runs = limits_of(member.flow)
+            holds = limit in steps and member.lane[:1] in _HOLDING
+            whole = limit in runs and not member.hash
+            if member.status not in UNFINISHED or not (holds or whole):
+                yield member.leak(f"executes nothing, but holds a slot of {limit}")
     for group in _names(redis, keys.backlog("")):
-        for run, function, status, lane, flow in _runs(redis, keys, keys.backlog(group)):
-            if lane[:1] != "b" or group not in groups_of(flow):
-                why = f"does not wait for a slot, but is in the backlog of {group}"
-                yield Leak(run, function, status, lane, why)
+        for member in _members(redis, keys, keys.backlog(group)):
+            if member.lane[:1] != "b" or group not in groups_of(member.flow):
+                yield member.leak(f"does not wait for a slot, but is in the backlog of {group}")
         rings: list[Command] = [("LPOS", keys.ring(limit), group) for limit in group.split(",")]
         if all(place is None for place in redis.pipeline(rings)):
             yield Leak("", group, "", "", "has a backlog that is in no ring: nobody serves it")
 
 
-def _runs(redis: Redis, keys: Keys, places: str) -> Iterator[tuple[str, str, str, str, str]]:
-    members = [text(raw) for raw in redis.call("ZRANGE", places, 0, -1)]
+class _Member(NamedTuple):
+    """Who has a place: a run, or an open step of it by its `hash`, whose record `lane` is then."""
+
+    run: str
+    hash: str
+    function: str
+    status: str
+    lane: str
+    flow: str
+
+    def leak(self, why: str) -> Leak:
+        return Leak(self.run, self.function, self.status, self.lane, why)
+
+
+def _members(redis: Redis, keys: Keys, places: str) -> Iterator[_Member]:
+    members = [text(raw).partition(":") for raw in redis.call("ZRANGE", places, 0, -1)]
     for at in range(0, len(members), _PAGE):
         page = members[at : at + _PAGE]
-        asked: list[Command] = [
-            ("HMGET", keys.run(run), "fn", "status", "lane", "flow") for run in page
-        ]
-        for run, fields in zip(page, redis.pipeline(asked), strict=True):
-            function, status, lane, flow = map(text, fields)
-            yield run, function, status, lane, flow
+        asked: list[Command] = []
+        for run, _, step in page:
+            asked.append(("HMGET", keys.run(run), "fn", "status", "flow", "lane"))
+            asked.append(("HGET", keys.open(run), step))
+        replies = iter(redis.pipeline(asked))
+        for run, _, step in page:
+            function, status, flow, lane = map(text, next(replies))
+            record = text(next(replies))
+            yield _Member(run, step, function, status, record if step else lane, flow)
 
 
 def _sizes(redis: Redis, prefix: str) -> dict[str, int]:

@@ -123,6 +123,12 @@ class Slots:
             active.interrupt()
         self._frames.interrupt(member.partition(":")[0])
 
+    def give_up(self, member: str) -> None:
+        """Stop executing an open step whose result nobody wants, as far as Python can."""
+        active = self.active.get(member)
+        if active is not None:
+            active.interrupt()
+
     def _place(self, claimed: Claimed) -> None:
         self.placed.add(claimed.member)
         function = self._plan.functions.get(claimed.fields.get("fn", ""))

@@ -23,6 +23,7 @@ from qflow.engine.apply import Retention
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
 from qflow.engine.execute import Engine
+from qflow.engine.hearing import listen
 from qflow.engine.session import Terms
 from qflow.errors import QflowError
 from qflow.services.loop import LoopThread
@@ -38,6 +39,8 @@ from qflow.telemetry import emit
 _POLL_S: Final = 1.0
 _BEAT_S: Final = 1.0
 _FLUSH_S: Final = 0.005
+_ASIDE_S: Final = 0.05
+_SET_ASIDE: Final = -2
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Options:
     keep: Retention
     ttl_s: int
     version: str
+    heard_bytes: int = 0
+    """How much of what an attempt of a step prints and logs is kept."""
 
     @property
     def wip_ttl_s(self) -> int:
@@ -87,6 +92,13 @@ class Worker:
     def run(self, stop: threading.Event) -> bool:
         """Work until `stop` is set, then drain; return whether every run was let go of in time."""
         self._beat(first=True)
+        unlisten = listen(self._options.heard_bytes)
+        try:
+            return self._work(stop)
+        finally:
+            unlisten()
+
+    def _work(self, stop: threading.Event) -> bool:
         for name, target in (("beat", self._keep_beating), ("flush", self._keep_flushing)):
             threading.Thread(target=target, name=name, daemon=True).start()
         threading.Thread(target=self._watch_stop, args=(stop,), name="stop", daemon=True).start()
@@ -116,6 +128,9 @@ class Worker:
         if reply == -1:
             emit("worker.lapsed", worker=self.name)
             self._beat(first=True)
+            return
+        if reply == _SET_ASIDE:
+            self._stopped.wait(_ASIDE_S)
             return
         for raw in reply:
             self.slots.execute(received(self._engine, claimed(raw)))
@@ -184,6 +199,7 @@ class Worker:
         runs = {run_id.decode() for run_id in held}
         self._release_orphans(runs)
         self._interrupt_cancelled(before.keys() - runs)
+        self._interrupt_given_up(before.keys() - runs)
 
     def _interrupt_cancelled(self, gone: Iterable[str]) -> None:
         """Stop what this worker executes that is no longer in its name, where its run was cancelled, and
@@ -196,6 +212,21 @@ class Worker:
             for member, status in zip(members, self._redis.pipeline(asked), strict=True):
                 if status == b"cancelled":
                     self.slots.interrupt(member)
+
+    def _interrupt_given_up(self, gone: Iterable[str]) -> None:
+        """Stop open steps that this worker executes and nobody waits for: they lost a race or ran into a
+        time-out of their handler, or the handler has ended. One that has settled has a result."""
+        active = self.slots.active
+        steps = {m: active[m].session.lane.step for m in gone if ":" in m and m in active}
+        asked: list[tuple[str, ...]] = []
+        for member, step in steps.items():
+            run_id, _, step_hash = member.partition(":")
+            asked.append(("HEXISTS", self._keys.open(run_id), step_hash))
+            asked.append(("HEXISTS", self._keys.steps(run_id), step))
+        found = self._redis.pipeline(asked) if asked else []
+        for member, is_open, is_settled in zip(steps, found[::2], found[1::2], strict=True):
+            if not (is_open or is_settled):
+                self.slots.give_up(member)
 
     def _release_orphans(self, held: set[str]) -> None:
         """Give back runs and open steps held in this worker's name that it knows nothing of (a lost

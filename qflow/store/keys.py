@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
+from qflow.store.dashboard_keys import DashboardKeys
+
 RQ: Final = "rq"
 """Prefix of RQ's keys."""
 
@@ -84,6 +86,13 @@ class _Control(_Namespace):
         pause and unpause; deleted by Redis when empty."""
         return f"{self.ns}:paused"
 
+    @cached_property
+    def trial(self) -> str:
+        """Hash. The worker that executes a job alone whose worker died twice (`member`), or is about to,
+        `since` when (ms); no worker while others have their time. Written by claim; expires after a
+        minute without a claim of that worker's."""
+        return f"{self.ns}:trial"
+
     def held(self, function: str) -> str:
         """List. Ids of jobs that wait until this function is resumed. Written by create and claim;
         deleted by Redis when empty."""
@@ -115,13 +124,14 @@ class _Flow(_Namespace):
         return f"{self.ns}:limits"
 
     def slots(self, limit: str) -> str:
-        """Sorted set. Runs that hold a slot of a limit, `<limit>=<value of its key>`, by the time since
-        (ms). Written by whatever queues a job and whatever ends one; gone with the last of them."""
+        """Sorted set. Who holds a slot of a limit, `<limit>=<value of its key>`, by the time since (ms): a
+        run, or `run:hash` for an open step. Written by whatever queues a job and whatever ends one; gone with
+        the last of them."""
         return f"{self.ns}:slots:{limit}"
 
     def backlog(self, group: str) -> str:
-        """Sorted set. Runs that wait for the slots of a group of limits, by age less priority (ms). Gone
-        with the last of them."""
+        """Sorted set. Who waits for the slots of a group of limits, a run or `run:hash`, by age less
+        priority (ms). Gone with the last of them."""
         return f"{self.ns}:backlog:{group}"
 
     def ring(self, limit: str) -> str:
@@ -230,7 +240,7 @@ class _OfRQ(_Namespace):
         return f"{RQ}:queues"
 
 
-class Keys(_Waits, _Control, _Flow, _OfRQ):
+class Keys(_Waits, _Control, _Flow, _OfRQ, DashboardKeys):
     """The keys of one namespace."""
 
     # -- events
@@ -255,8 +265,8 @@ class Keys(_Waits, _Control, _Flow, _OfRQ):
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output,
         error, attempt, lane; flow (its limits), ahead (its priority, ms) and age (its place among
-        those who wait); gates, gate and gather until it starts, where that is later; merged, ts,
-        first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
+        those who wait); gates, gate and gather until it starts, where that is later, and held, why;
+        merged, ts, first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
         batch; watched, reason and request where something may end it, or did; origin, again and
         edit where it was run again; `patch:<id>` where it took the new path at a change of its
         code; forked (1 where several steps were ever open at once), settled (how many open ones

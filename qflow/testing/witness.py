@@ -6,7 +6,6 @@ Only where a harness replays always: every entry is then compared with those bef
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -14,7 +13,8 @@ from qflow.core import codec
 from qflow.core.outcome import Answer, Effect, Effects, Execute, Raised, Returned, StepCall
 from qflow.core.replay import Frame
 from qflow.testing.hold import Hold
-from qflow.testing.record import ReplayError, State
+from qflow.testing.record import ReplayError
+from qflow.testing.state import State
 
 Swap = Callable[[Execute], Execute]
 
@@ -39,14 +39,14 @@ class Witness:
         self._asked = []
         self._asker = None
 
-    def ask(self, step: str, call: StepCall | None) -> str:
+    def ask(self, step: str, call: StepCall | None, *, branching: bool) -> str:
         """Note that a step is asked for; return what is wrong about that, or ""."""
         place = len(self._asked)
         self._asked.append(step)
         asker = _asker()
         if place == 0:
             self._asker = asker
-        self._side_by_side = self._side_by_side or asker != self._asker
+        self._side_by_side = self._side_by_side or branching or asker != self._asker
         if place >= len(self._expected):
             self._expected.append(step)
         elif self._expected[place] != step and not self._side_by_side:
@@ -128,7 +128,7 @@ class WatchedFrame(Frame):
         step = super()._begin(step_id)
         call, self._call = self._call, None
         if self._witness is not None:
-            problem = self._witness.ask(step, call)
+            problem = self._witness.ask(step, call, branching=self.branching)
             if problem:
                 raise self._hold.stop(ReplayError(problem))
         return step
@@ -145,8 +145,8 @@ def _swapped(effects: Effects, swap: Swap) -> Generator[Effect, Answer, Any]:
 
 
 def _asker() -> object:
-    """Return the task that asks or, in a sync handler, the thread."""
+    """Return the task that asks, None in a sync handler."""
     try:
         return asyncio.current_task()
     except RuntimeError:
-        return threading.get_ident()
+        return None

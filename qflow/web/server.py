@@ -13,6 +13,7 @@ from qflow.config import Settings
 from qflow.core.sealed import KEYS_VARIABLE
 from qflow.discovery import redis_url
 from qflow.errors import ConfigError
+from qflow.read.masked import Mask
 from qflow.read.opened import Opener
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -77,8 +78,9 @@ def site_of(settings: Settings) -> Site:
         redis=Redis(redis_url(settings)),
         keys=Keys(settings.namespace),
         access=access_of(settings),
-        opener=_opener(),
+        opener=_opener(settings),
         prefix=_prefix(settings),
+        unmask=settings.unmask,
         keep=Keep(*settings.kept_s),
     )
 
@@ -139,12 +141,13 @@ def _server(site: Site) -> Any:
     return made[0]
 
 
-def _opener() -> Opener:
+def _opener(settings: Settings) -> Opener:
+    mask = Mask(settings.masked.split(","))
     if not os.environ.get(KEYS_VARIABLE):
-        return Opener()
+        return Opener(mask=mask)
     from qflow.encryption import Encryption  # loads OpenSSL
 
-    return Opener(Encryption().decode)
+    return Opener(Encryption().decode, mask)
 
 
 def _prefix(settings: Settings) -> str:

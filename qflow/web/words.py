@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import unified_diff
 from typing import Any, Final, NamedTuple
 
 from qflow.core.cron import Cron, describe, next_tick
@@ -15,6 +16,7 @@ LONGEST_SHOWN: Final = 20_000
 """Characters of a payload that a page shows; the rest is a click away."""
 
 
+_MOST_COMPARED: Final = 3_000
 _PART: Final = re.compile(r"(\d+)([a-z]+)")
 
 
@@ -79,6 +81,18 @@ def compact(value: Any, width: int = 120) -> str:
     """Return a value as JSON on one line, cut to `width`."""
     text = safe(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def difference(left: Any, right: Any) -> list[tuple[str, str]]:
+    """Return how two values differ as JSON, a line each with its mark: "-" only left, "+" only right, " "
+    both, "…" where like lines were left out; nothing where they are the same."""
+    if left == right:
+        return []
+    one, other = (pretty(value).splitlines()[:_MOST_COMPARED] for value in (left, right))
+    lines = list(unified_diff(one, other, lineterm="", n=3))[2:]
+    if lines and lines[0].startswith("@@ -1"):
+        lines.pop(0)
+    return [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in lines]
 
 
 def error_line(error: Mapping[str, Any] | None) -> str:

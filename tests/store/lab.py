@@ -93,7 +93,7 @@ class Lab:
     def claim(self, worker: str = "w1", count: int = 1) -> list[Claimed]:
         """Claim jobs as a worker does."""
         reply = self(run.claim(self.keys, worker, count, WIP_S))
-        return [run.claimed(raw) for raw in reply]
+        return [] if reply == -2 else [run.claimed(raw) for raw in reply]
 
     def held(self, worker: str = "w1", function: str = FN) -> tuple[Held, Lane]:
         """Create a run and claim it; return what its transitions start from."""

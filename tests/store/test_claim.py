@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from store.lab import FN, WIP_S, Lab, advancing, wrote
 
-from qflow.store import run
+from qflow.core.ids import step_hash
+from qflow.store import lease, run
+from qflow.store import open as open_steps
 from qflow.store.run import Lane
 
 
@@ -118,33 +120,110 @@ def suspect(lab: Lab) -> str:
     return created
 
 
-def test_a_worker_takes_one_suspect_at_a_time(lab: Lab) -> None:
+def taken(lab: Lab, worker: str = "w1") -> list[str]:
+    """The runs that a worker with nine free places gets."""
+    return [each.run for each in lab.claim(worker, 9)]
+
+
+def end(lab: Lab, claimed: run.Claimed) -> None:
+    """Complete a claimed run."""
+    held = run.Held(lab.keys, claimed.run, FN, 0, 500, WIP_S)
+    ended = run.End("completed", "1", 60, "", "{}")
+    assert lab(run.finish(held, claimed.lane, run.NOTHING, ended)) == 1
+
+
+def test_a_suspect_is_executed_alone(lab: Lab) -> None:
     lab.beat()
-    suspects = [suspect(lab) for _ in range(3)]
-    plain = [lab.queued() for _ in range(2)]
-    assert [claimed.run for claimed in lab.claim(count=9)] == [suspects[0], *plain]
-    assert lab.queue() == [f"{run}-enter-1" for run in suspects[1:]], "the others keep their order"
-    assert lab.claim(count=9) == []
     lab.beat("w2")
-    assert [claimed.run for claimed in lab.claim("w2", 9)] == [suspects[1]]
+    suspects = [suspect(lab) for _ in range(2)]
+    plain = [lab.queued() for _ in range(2)]
+    lab.redis.call("DEL", lab.keys.wake)
+    assert taken(lab) == suspects[:1]
+    assert lab(run.claim(lab.keys, "w1", 9, WIP_S)) == -2, "it takes nothing beside it"
+    assert lab.redis.call("LLEN", lab.keys.wake), "others are woken in its place"
+    assert taken(lab, "w2") == plain, "and try no other suspect meanwhile"
+    assert lab.queue() == [f"{suspects[1]}-enter-1"]
 
 
 def test_a_suspect_that_ended_makes_room_for_the_next(lab: Lab) -> None:
     lab.beat()
-    first, second = suspect(lab), suspect(lab)
-    (claimed,) = lab.claim(count=9)
-    assert claimed.run == first
-    held = run.Held(lab.keys, first, FN, 0, 500, WIP_S)
-    end = run.End("completed", "1", 60, "", "{}")
-    assert lab(run.finish(held, claimed.lane, run.NOTHING, end)) == 1
-    assert [claimed.run for claimed in lab.claim(count=9)] == [second]
+    lab.beat("w2")
+    suspects = [suspect(lab) for _ in range(2)]
+    (first,) = lab.claim(count=9)
+    end(lab, first)
+    assert [first.run, *taken(lab)] == suspects
+
+
+def test_after_a_trial_others_have_their_time_where_there_is_one_worker(lab: Lab) -> None:
+    lab.beat()
+    suspects, plain = [suspect(lab) for _ in range(2)], lab.queued()
+    (first,) = lab.claim(count=9)
+    lab.redis.call("HINCRBY", lab.keys.trial, "since", -60_000)
+    end(lab, first)
+    (other,) = lab.claim(count=9)
+    assert other.run == plain
+    assert lab.redis.call("PTTL", lab.keys.trial) > 0
+    end(lab, other)
+    assert taken(lab) == [], "though it holds none"
+    lab.redis.call("DEL", lab.keys.trial)
+    assert taken(lab) == suspects[1:]
+
+
+def test_a_busy_worker_takes_no_more_until_it_can_try_a_suspect(lab: Lab) -> None:
+    lab.beat()
+    lab.queued()
+    (busy,) = lab.claim(count=9)
+    late = suspect(lab)
+    lab.queued()
+    assert taken(lab) == taken(lab) == []
+    end(lab, busy)
+    assert taken(lab) == [late]
+
+
+def test_an_idle_worker_tries_a_suspect_before_a_busy_one(lab: Lab) -> None:
+    lab.beat()
+    lab.queued()
+    lab.claim()
+    late, plain = suspect(lab), lab.queued()
+    assert taken(lab) == []
+    lab.beat("w2")
+    assert taken(lab, "w2") == [late]
+    assert taken(lab) == [plain]
+
+
+def test_a_suspect_that_kills_makes_room_for_the_next(lab: Lab) -> None:
+    lab.beat()
+    deadly, other = suspect(lab), suspect(lab)
+    assert taken(lab) == [deadly]
+    lab.redis.call("ZADD", lab.keys.leases, 1, "w1")
+    lab.beat("w2")
+    lab.beat("w3")
+    lab(lease.rescue(lab.keys, "w1", 500, leaving=False))
+    (again,) = lab.claim("w2", 9)
+    assert (again.run, again.lane.deaths) == (deadly, 3)
+    end(lab, again)
+    assert taken(lab, "w2") == [other]
+
+
+def test_a_suspect_step_beside_the_main_lane_is_executed_alone(lab: Lab) -> None:
+    held, lane = lab.held("w2")
+    opening = open_steps.Opening("a", {"kind": "run", "attempt": 2, "deaths": 2})
+    assert lab(lab.forking(held, lane, opening)) == 1
+    plain = lab.queued()
+    lab.beat()
+    (tried,) = lab.claim(count=9)
+    assert tried.member == f"{held.run}:{step_hash('a')}"
+    assert taken(lab) == []
+    assert taken(lab, "w2") == [plain]
 
 
 def test_many_suspects_go_to_the_tail_in_order(lab: Lab) -> None:
     lab.beat()
+    lab.beat("w2")
     suspects = [suspect(lab) for _ in range(34)]
     plain = lab.queued()
-    assert [claimed.run for claimed in lab.claim(count=9)] == [suspects[0]]
+    assert taken(lab) == suspects[:1]
+    assert taken(lab, "w2") == []
     order = [suspects[33], plain, *suspects[1:33]]
     assert lab.queue() == [f"{run}-enter-1" for run in order]
-    assert [claimed.run for claimed in lab.claim(count=9)] == [plain]
+    assert taken(lab, "w2") == [plain]

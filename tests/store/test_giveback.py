@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from store.lab import FN, TTL_S, Lab, wrote
 
@@ -51,6 +53,24 @@ def test_repeated_after_a_lost_reply(lab: Lab) -> None:
     before = lab.snapshot()
     assert lab(call) == 2
     assert lab.snapshot() == before
+
+
+def test_repeated_where_the_run_waits_for_its_slots(lab: Lab) -> None:
+    flow = {"flow": "fn:greet:0=*;"}
+    lab.redis.call("HSET", lab.keys.limits, "fn:greet:0", 1)
+    held, lane = lab.stepping()
+    lab.redis.call("HSET", lab.keys.run(held.run), "flow", flow["flow"], "age", lab.now_ms)
+    lab.redis.call("ZADD", lab.keys.slots("fn:greet:0=*"), 1, held.run)
+    older = lab.new()._replace(terms=json.dumps({**flow, "ahead": 60_000}))
+    assert lab(lab.starting(lab.entry(), "older", older)) == 1
+    call = run.giveback(held, lane, lane.next("q", "second"), wrote("send"), front=False)
+    assert lab(call) == 1
+    assert lab.fields(held.run)["lane"] == "b|3|0|0||second"
+    assert lab.queue() == [f"{older.run}-enter-1"]
+    before = lab.snapshot()
+    assert lab(call) == 2
+    assert lab.snapshot() == before
+    assert lab.counter("fenced") == 0
 
 
 def test_repeated_after_somebody_took_the_job_already(lab: Lab) -> None:

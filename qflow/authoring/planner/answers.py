@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from qflow.authoring.actions import Copy, Fetch
-from qflow.authoring.planner import clock, zones
+from qflow.authoring.planner import clock, naming, zones
 from qflow.authoring.planner.plan import checked
 from qflow.authoring.planner.words import duration, name
 from qflow.authoring.spec import Question, WorkflowSpec
@@ -53,7 +53,7 @@ def answer(spec: WorkflowSpec, question: Question, text: str) -> WorkflowSpec:
         for trigger in made["triggers"]:
             if trigger["kind"] == "schedule":
                 trigger["tz"] = value
-    return _followed(checked(made))
+    return _followed(checked(made), spec)
 
 
 def _value(field: str, text: str, place: Any) -> Any:
@@ -133,9 +133,11 @@ def _readdress(steps: list[dict[str, Any]], old: str, new: str) -> None:
         )
 
 
-def _followed(spec: WorkflowSpec) -> WorkflowSpec:
-    """Return a spec in which what an answer makes true is true: tickets of Zendesk are tickets."""
+def _followed(spec: WorkflowSpec, before: WorkflowSpec) -> WorkflowSpec:
+    """Return a spec in which what an answer makes true is true: its summary, tickets of Zendesk."""
     made = spec.model_dump()
+    if before.steps and before.summary == naming.named(before.triggers, before.steps, "")[2]:
+        made["summary"] = naming.named(spec.triggers, spec.steps, "")[2]
     for number, step in enumerate(spec.steps):
         action = getattr(step, "action", None)
         fetch = action.source if isinstance(action, Copy) else action

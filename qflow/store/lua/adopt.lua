@@ -40,7 +40,10 @@ if not repeated and is_paused(ns, known[2]) then
   end
   return {}
 end
-if not repeated and not open and state == 'd' and waits_on(ns, 'rq', run, id, known, scheduled_key) then return {} end
+if not repeated and state == 'd' then
+  if open and step_waits_on(ns, 'rq', run, id, hash, open, scheduled_key) then return {} end
+  if not open and waits_on(ns, 'rq', run, id, known, scheduled_key) then return {} end
+end
 local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
 if not repeated then
   redis.call('ZREM', scheduled_key, id)

@@ -13,6 +13,7 @@ if redis.call('EXISTS', open_key) == 0 then return 0 end
 -- include: wake
 -- include: place
 -- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle

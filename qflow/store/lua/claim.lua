@@ -1,32 +1,32 @@
 -- Take jobs from the queue for the free places of a worker, each with its run's state and finished steps.
 -- A job id that no longer is its run's current job (a duplicate, a leftover) is dropped and counted.
--- A job whose worker died is a suspect until it ends: a worker takes one of them at a time, so that
--- those who died together with a job that kills its worker are not with it every time. A job of a paused
--- function is put aside. Of a run that has had open steps no finished ones are returned: a worker may know them already.
+-- A job whose worker died twice is tried alone (include/suspect). A job of a paused function is put
+-- aside. Of a run that has had open steps no finished ones are returned: a worker may know them already.
 -- KEYS: queue wake leases lanes wip scheduled
 -- ARGV: ns rq worker wip_ttl [place]...
--- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:paused, <ns>:held:<fn>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the runs' status
--- Returns: -1 where the worker has no lease, else a list of {job, lane record, run hash, steps hash}, for an open step {job, its record, some of the run hash, {}, 1}
+-- Builds: <ns>:run:<run>…, <rq>:job:<id> of the ids taken, <ns>:trial, <ns>:paused, <ns>:held:<fn>, <ns>:behind, <ns>:slots:<limit>, <ns>:backlog:<group>, <ns>:ring:<limit>, <ns>:rings, the indexes of the runs' status
+-- Returns: -1 where the worker has no lease, -2 where it takes no more for now, else a list of {job, lane record, run hash, steps hash}, for an open step {job, its record, some of the run hash, {}, 1}
 -- Callers: store.run.claim
 local queue_key, wake_key, leases_key, lanes_key, wip_key, scheduled_key = unpack(KEYS)
 local ns, rq, worker, wip_ttl = unpack(ARGV, 1, 4)
 local count = #ARGV - 4
 if not redis.call('ZSCORE', leases_key, worker) then return -1 end
+-- include: clock
+-- include: wake
+-- include: suspect
+if is_set_aside(ns, worker, leases_key, lanes_key, queue_key, wake_key) then return -2 end
 local function next_job() -- jobs behind their time come last
   return redis.call('LPOP', queue_key) or redis.call('ZPOPMIN', ns .. ':behind')[1]
 end
 local first = next_job()
 if not first then return {} end
--- include: clock
 -- include: index
--- include: wake
 -- include: place
 -- include: slots
 -- include: serve
 -- include: early
 -- include: hold
--- include: suspect
-local skipped, held = {}, 0
+local skipped, held, goes_on = {}, 0, true
 local pausing = redis.call('EXISTS', ns .. ':paused') == 1
 local function drop(id, current)
   local job = rq .. ':job:' .. id
@@ -41,6 +41,12 @@ local function start_job(id)
     'last_heartbeat', stamp, 'worker_name', worker)
   redis.call('ZADD', wip_key, seconds + wip_ttl, id .. ':' .. worker)
 end
+local function skips(id, member, counts)
+  local takes
+  takes, goes_on = may_take(ns, worker, leases_key, lanes_key, member, counts)
+  if not takes then skipped[#skipped + 1] = id end
+  return not takes
+end
 local function take_open(id, run_key, fn, record, hash)
   local state, token, counts, step = string.match(record, '^(%a)|(%d+)|(%d+|%d+)|[^|]*|(.*)$')
   if token ~= string.match(id, '%-(%d+)$') or (state ~= 'q' and state ~= 'd') then return drop(id, false) end
@@ -48,13 +54,10 @@ local function take_open(id, run_key, fn, record, hash)
     held = held + 1
     return hold_open(ns, rq, run_key, id, fn, hash, record)
   end
-  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect(ns, lanes_key) then
-    skipped[#skipped + 1] = id
-    return nil
-  end
+  if skips(id, string.sub(id, 1, 26) .. ':' .. hash, counts) then return nil end
+  if state == 'd' and step_waits_on(ns, rq, string.sub(id, 1, 26), id, hash, record, scheduled_key) then return nil end
   record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
   redis.call('HSET', run_key .. ':open', hash, record)
-  if state == 'd' then redis.call('ZREM', scheduled_key, id) end
   redis.call('SADD', lanes_key, string.sub(id, 1, 26) .. ':' .. hash)
   start_job(id)
   local reply = {}
@@ -86,10 +89,7 @@ local function take(id)
     end
     return hold_run(ns, rq, run, id, known)
   end
-  if tonumber(string.match(counts, '|(%d+)')) > 1 and holds_suspect(ns, lanes_key) then
-    skipped[#skipped + 1] = id
-    return nil
-  end
+  if skips(id, run, counts) then return nil end
   if state == 'd' and waits_on(ns, rq, run, id, known, scheduled_key) then return nil end
   local record = 's|' .. token .. '|' .. counts .. '|' .. worker .. '|' .. step
   redis.call('HSET', run_key, 'lane', record, 'status', 'running')
@@ -106,12 +106,11 @@ local id = first
 while id do
   local job = take(id)
   if job then taken[#taken + 1] = job end
-  if #taken >= count or #skipped >= 32 or held >= 500 then break end
+  if not goes_on or #taken >= count or #skipped >= 32 or held >= 500 then break end
   id = next_job()
 end
 local left = redis.call('LLEN', queue_key)
--- many suspects go to the tail, where they hold nobody up
-if #skipped >= 32 then
+if #skipped >= 32 then -- to the tail, where they hold nobody up
   redis.call('RPUSH', queue_key, unpack(skipped))
 else
   for i = #skipped, 1, -1 do redis.call('LPUSH', queue_key, skipped[i]) end

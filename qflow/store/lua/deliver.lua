@@ -13,6 +13,7 @@ local ns, rq, entry, event_id, event, offset, limit, data, ttl = unpack(ARGV)
 -- include: wake
 -- include: place
 -- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle

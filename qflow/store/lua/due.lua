@@ -30,7 +30,8 @@ if redis.call('HGET', leader_key, 'token') ~= token then return {-1} end
 -- include: admit
 local now_s = string.format('%.3f', now_ms / 1000)
 local moved, offset = 0, 0
-local function queue_job(id, ahead)
+local function queue_job(id, ahead, has_slots)
+  if not has_slots then return redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred') end
   redis.call('HSET', rq .. ':job:' .. id, 'status', 'queued', 'enqueued_at', stamp)
   place_job(ns, rq, id, ahead)
   moved = moved + 1
@@ -43,8 +44,9 @@ local function move(id, run, hash, job_token)
     local state, open_token = string.match(record, RECORD)
     if open_token ~= job_token then return end
     if state == 'd' then
-      redis.call('HSET', run_key .. ':open', hash, 'q' .. string.sub(record, 2))
-      queue_job(id)
+      local queued = not known[5] or take_slots(ns, run .. ':' .. hash, known[5], known[8])
+      redis.call('HSET', run_key .. ':open', hash, (queued and 'q' or 'b') .. string.sub(record, 2))
+      queue_job(id, known[6], queued)
     elseif state == 'w' then
       local wait = cjson.decode(redis.call('HGET', run_key .. ':waits', hash))
       settle(ns, rq, run, hash, wait.late, '', ttl, data)
@@ -60,11 +62,7 @@ local function move(id, run, hash, job_token)
     redis.call('HSET', run_key, 'lane', (queued and 'q' or 'b') .. string.sub(known[1], 2), 'status', 'queued', 'queued', now_ms)
     redis.call('HDEL', run_key, 'due')
     if known[6] then redis.call('ZREM', ns .. ':behind', id) end
-    if queued then
-      queue_job(id, known[6])
-    else
-      redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred')
-    end
+    queue_job(id, known[6], queued)
     move_index(ns, known[2], run, known[3], 'queued', known[4])
   end
 end

@@ -53,7 +53,7 @@ for i = 16, #ARGV, 3 do
     items[#items + 1] = {hash, name, item}
   end
 end
-local info = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow')
+local info = redis.call('HMGET', run_key, 'fn', 'status', 'created', 'flow', 'age', 'ahead')
 commit_step(steps_key, trace_key, step, result, trace)
 if suspends then
   if step == '' then
@@ -65,13 +65,14 @@ if suspends then
   redis.call('HSET', run_key, 'lane', next, 'status', 'waiting')
   redis.call('SREM', ns .. ':lanes:' .. worker, run)
   move_index(ns, info[1], run, info[2], 'waiting', info[3])
-  if info[4] then free_slots(ns, rq, run, info[4], false) end
 end
 local token = string.match(next, '^%a|(%d+)|')
 local queued = 0
 for _, each in ipairs(items) do
-  queued = queued + open_step(ns, rq, run, token, info[1], each[1], each[2], each[3], data, ttl, keep_s)
+  queued = queued + open_step(ns, rq, run, token, info, each[1], each[2], each[3], data, ttl, keep_s)
 end
+-- only now that its steps wait beside the others: they come first where their run is older
+if suspends and info[4] then free_slots(ns, rq, run, info[4], false) end
 if grouped == '1' or queued > 0 then
   redis.call('HSET', run_key, 'forked', 1)
 else

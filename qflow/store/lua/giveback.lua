@@ -10,8 +10,10 @@ local run_key, steps_key, trace_key, closed_key, opened_key, wip_key, finished_k
 local ns, rq, run, worker, expected, next, closed_id, opened_id, step, result, trace, data,
   description, timeout, ttl, front = unpack(ARGV)
 -- include: fence
+-- applied before, its reply lost, and the run waits for its slots since
+if redis.call('HGET', run_key, 'lane') == 'b' .. string.sub(next, 2) then return 2 end
 local refused = refuse(run_key, ns, expected, next)
-if refused then return refused == 'b' .. string.sub(next, 2) and 2 or refused end
+if refused then return refused end
 -- include: clock
 -- include: jobs
 -- include: commit

@@ -41,8 +41,9 @@ local function look_at_open(hash, record)
   if waits == 'sleep' then
     settle(ns, rq, run, hash, wait.late, '', ttl, data)
   else
-    redis.call('HSET', open_key, hash, 'q' .. string.sub(record, 2))
-    queue_job(hash, token)
+    local queued = take_slots_of_step(ns, run, hash)
+    redis.call('HSET', open_key, hash, (queued and 'q' or 'b') .. string.sub(record, 2))
+    queue_job(hash, token, not queued)
   end
   reply[#reply + 1] = name
 end

@@ -24,6 +24,7 @@ if refused then return refused end
 -- include: wake
 -- include: place
 -- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle

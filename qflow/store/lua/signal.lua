@@ -15,6 +15,7 @@ if not run then return 0 end
 -- include: wake
 -- include: place
 -- include: slots
+-- include: serve
 -- include: resume
 -- include: open
 -- include: settle

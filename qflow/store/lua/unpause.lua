@@ -20,16 +20,16 @@ for _, id in ipairs(redis.call('LRANGE', held_key, 0, limit - 1)) do
   local record = open or redis.call('HGET', run_key, 'lane') or ''
   local state, token = string.match(record, '^(%a)|(%d+)|')
   if state == 'h' and token == job_token then
-    local free, ahead = true, nil
+    local known = redis.call('HMGET', run_key, 'flow', 'age', 'ahead')
+    local free = not known[1] or take_slots(ns, open and run .. ':' .. hash or run, known[1], known[2])
+    record = (free and 'q' or 'b') .. string.sub(record, 2)
     if open then
-      redis.call('HSET', run_key .. ':open', hash, 'q' .. string.sub(record, 2))
+      redis.call('HSET', run_key .. ':open', hash, record)
     else
-      local known = redis.call('HMGET', run_key, 'flow', 'age', 'ahead')
-      free, ahead = not known[1] or take_slots(ns, run, known[1], known[2]), known[3]
-      redis.call('HSET', run_key, 'lane', (free and 'q' or 'b') .. string.sub(record, 2), 'queued', now_ms)
+      redis.call('HSET', run_key, 'lane', record, 'queued', now_ms)
     end
     redis.call('HSET', rq .. ':job:' .. id, 'status', free and 'queued' or 'deferred', 'enqueued_at', stamp)
-    if free then place_job(ns, rq, id, ahead) end
+    if free then place_job(ns, rq, id, known[3]) end
     queued = queued + 1
   end
 end

@@ -12,6 +12,7 @@ from qflow.read import functions, runs
 from qflow.read.faults import faults
 from qflow.read.finished import before
 from qflow.read.nearest import NotFound, unknown_function
+from qflow.read.timeline import timeline
 from qflow.store import again, pause, script
 from qflow.web.exchange import Answer, Ask, Go, Html, Refused, Site
 from qflow.web.pages.story import tell
@@ -66,6 +67,7 @@ def rerun_run(site: Site, ask: Ask, step: str, data: str) -> str:
             raise UsageError("the event's data must be a JSON object")
         if kept is not None and kept.waits:
             raise UsageError(f"step {step!r} calls no function and has no input: leave it empty")
+        value = site.opener.mask.restore(value, _data(site, old) if kept is None else None)
         change = Change(data=value) if kept is None else Change(step=step, input=value)
     rerunner = Rerunner(site.redis, site.keys, site.keep)
     return rerunner.rerun(old, change, kept.kept if kept else ())
@@ -137,6 +139,12 @@ def replay(site: Site, ask: Ask) -> Answer:
     if failed:
         raise Refused(409, f"{len(left) - len(failed)} were run again; {failed[0]}")
     return Go(f"/runs?q=function:{group.function}")
+
+
+def _data(site: Site, run: str) -> Any:
+    """Return the data of a run's event with nothing masked."""
+    told = timeline(site.redis, site.keys, run)
+    return site.opener.unmasked().story(told).event.get("data")
 
 
 def _json(text: str) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from qflow import Event, Run, Step, StepError, SyncStep
+from qflow import Concurrency, Event, Run, Step, StepError, SyncStep
 
-from .load import FAST, app, awork, kill, work
+from .load import FAST, app, awork, inside, kill, work
 
 
 @app.function("fan", trigger="load/fan", retries=2, backoff=FAST)
@@ -60,6 +60,24 @@ async def parent(event: Event, step: Step) -> list[str]:
     data = {"seconds": event.data.get("seconds", 0.002)}
     first = await step.invoke("first", child, data=data)
     return [first, *await asyncio.gather(*(step.invoke("more", child, data=data) for _ in "ab"))]
+
+
+@app.function(
+    "spread",
+    trigger="load/spread",
+    retries=3,
+    backoff=FAST,
+    concurrency=[Concurrency(4), Concurrency(2, key="event.data.tenant")],
+)
+async def spread(event: Event, step: Step, run: Run) -> None:
+    who = f"spread-{event.data['tenant']}"
+
+    async def one(name: str) -> str:
+        return await step.run(name, inside, run.id, name, who, 0.005, "spread")
+
+    await asyncio.gather(*(one(f"s{n}") for n in range(3)))
+    await step.sleep("pause", 0.01)
+    await one("join")
 
 
 @app.function("deadfan", trigger="load/deadfan", retries=1, backoff=FAST)

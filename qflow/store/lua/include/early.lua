@@ -1,6 +1,13 @@
 -- A delayed job that is taken from the queue: put there by rq-scheduler's own scheduler, or behind its time.
 -- `known` are lane, fn, status, created, queued, flow, age and gates of its run. Needs clock, index and slots.
--- Returns whether it has to wait on: for its slots, or for the scheduler to ask the gates that are left.
+-- Both return whether it has to wait on: for its slots, or for the scheduler to ask the gates that are left.
+local function step_waits_on(ns, rq, run, id, hash, record, scheduled_key)
+  redis.call('ZREM', scheduled_key, id)
+  if take_slots_of_step(ns, run, hash) then return false end
+  redis.call('HSET', ns .. ':run:' .. run .. ':open', hash, 'b' .. string.sub(record, 2))
+  redis.call('HSET', rq .. ':job:' .. id, 'status', 'deferred')
+  return true
+end
 local function waits_on(ns, rq, run, id, known, scheduled_key)
   local run_key = ns .. ':run:' .. run
   redis.call('ZREM', scheduled_key, id)

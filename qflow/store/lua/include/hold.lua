@@ -14,6 +14,7 @@ end
 local function hold_open(ns, rq, run_key, id, fn, hash, record)
   redis.call('HSET', run_key .. ':open', hash, 'h' .. string.sub(record, 2))
   hold_job(ns, rq, fn, id)
+  let_go_of_step(ns, rq, string.sub(id, 1, 26), hash, string.sub(record, 1, 1))
 end
 local function is_paused(ns, fn)
   local how = redis.call('HGET', ns .. ':paused', fn)

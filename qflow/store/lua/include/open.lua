@@ -1,5 +1,5 @@
 -- Records of open steps: reading one, and closing it with all that stands for it: its job, timer and
--- waiter. Needs clock and jobs.
+-- waiter; its slots are let go of by whoever asks for that (serve.lua). Needs clock and jobs.
 local RECORD = '^(%a)|(%d+)|(%d+)|(%d+)|([^|]*)|(.*)$'
 local function scheduled_of(ns, rq)
   return rq .. ':scheduler:scheduled_jobs' .. (ns == 'qflow' and '' or ':' .. ns)

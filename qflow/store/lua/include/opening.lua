@@ -1,5 +1,6 @@
--- Opens one step beside the main lane, by its kind; returns 1 where that queued a job. Needs clock, jobs,
--- create, timer, open, settle and ending.
+-- Opens one step beside the main lane, by its kind; returns 1 where it has a job for a worker. `known` are fn,
+-- status, created, flow, age and ahead of its run. Needs clock, jobs, create, timer, slots, serve, open, settle
+-- and ending.
 -- Both return a result where the wait is over before it began.
 local function start_child(ns, rq, run, hash, item, data, ttl, keep_s)
   local spec = redis.call('HGET', ns .. ':functions', item.fn)
@@ -27,30 +28,34 @@ local function begin_wait(ns, rq, run, hash, item, data, ttl, keep_s)
   local member = run .. ':' .. hash
   if item.kind == 'event' then
     for _, digest in ipairs(item.digests) do
-      redis.call('ZADD', ns .. ':waiters:' .. digest .. (item.when and ':when' or ''), now_ms, member)
+      redis.call('ZADD', ns .. ':waiters:' .. digest .. (item.when and ':when' or ''), now, member)
     end
   elseif item.kind == 'signal' then
     if not redis.call('SET', ns .. ':signal:' .. item.signal, member, 'NX') then return item.refused end
-    if item.approval then redis.call('ZADD', ns .. ':approvals', now_ms, member) end
+    if item.approval then redis.call('ZADD', ns .. ':approvals', now, member) end
   elseif item.kind == 'child' then
     return start_child(ns, rq, run, hash, item, data, ttl, keep_s)
   end
   return nil
 end
-local function open_step(ns, rq, run, token, fn, hash, step, item, data, ttl, keep_s)
-  local run_key = ns .. ':run:' .. run
+local function open_step(ns, rq, run, token, known, hash, step, item, data, ttl, keep_s)
+  local run_key, fn = ns .. ':run:' .. run, known[1]
   if item.kind == 'drop' then
     local record = redis.call('HGET', run_key .. ':open', hash)
-    if record then close_open(ns, rq, run, hash, record, 'canceled', ttl) end
+    if record then
+      close_open(ns, rq, run, hash, record, 'canceled', ttl)
+      let_go_of_step(ns, rq, run, hash, string.sub(record, 1, 1))
+    end
     return 0
   end
   local id = run .. '-' .. hash .. '-' .. token
   local job = rq .. ':job:' .. id
   if item.kind == 'run' then
-    redis.call('HSET', run_key .. ':open', hash, table.concat({'q', token, string.format('%d', item.attempt),
+    local queued = not known[4] or take_slots(ns, run .. ':' .. hash, known[4], known[5])
+    redis.call('HSET', run_key .. ':open', hash, table.concat({queued and 'q' or 'b', token, string.format('%d', item.attempt),
       string.format('%d', item.deaths), '', step}, '|'))
-    open_job(job, 'queued', ns, data, fn .. '/' .. step, -1, ttl)
-    redis.call('RPUSH', rq .. ':queue:' .. ns, id)
+    open_job(job, queued and 'queued' or 'deferred', ns, data, fn .. '/' .. step, -1, ttl)
+    if queued then place_job(ns, rq, id, known[6]) end
     return 1
   end
   redis.call('HSET', run_key .. ':open', hash, 'w|' .. token .. '|0|0||' .. step)
