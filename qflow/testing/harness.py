@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -39,7 +39,7 @@ class Harness(Controls):
     `now` is the time at the beginning (default: the real one). `always_replay` drops all memory after
     each step, so that the handler is entered again for every step, and raises ReplayError for one that
     does not do the same again or has effects outside its steps. `real_steps=False` refuses to execute a
-    step that has no stub.
+    step that has no stub. `only` names the functions that there are in this world; default: all.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Harness(Controls):
         now: datetime | None = None,
         always_replay: bool = False,
         real_steps: bool = True,
+        only: Sequence[str] = (),
     ) -> None:
         if not apps:
             raise UsageError("a Harness needs an App: Harness(app)")
@@ -56,7 +57,8 @@ class Harness(Controls):
             now_ms = until_ms(now, now_ms, "Harness(now=)")
         self._apps = apps
         self._stubs = Stubs(real_steps=real_steps)
-        functions = [function for app in apps for function in app.functions.values()]
+        every = [function for app in apps for function in app.functions.values()]
+        functions = [each for each in every if not only or each.id in only]
         super().__init__(Memory(functions, now_ms, self._stubs, always_replay=always_replay))
         self._exits = ExitStack()
 
