@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-MASK: Final = "•••"
+MASK: Final = "[masked]"
 
 _NAMES: Final = re.compile(
     r"(?i)(password|passwd|secret|token|api.?key|access.?key|authorization|cookie|credential|iban|"

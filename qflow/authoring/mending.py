@@ -40,9 +40,13 @@ class Patch(BaseModel):
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed run with the module of its function, in the folder of functions."""
+    """A failed run with the module of its function, in the folder of functions.
+
+    `shown` is what the model sees of it: with the fields masked that the settings name.
+    """
 
     told: Timeline
+    shown: Timeline
     folder: str
     module: str
     source: str
@@ -83,7 +87,7 @@ class Mended:
     diff: str
 
 
-def failure(told: Timeline, view: FunctionView, folder: str) -> Failure:
+def failure(told: Timeline, shown: Timeline, view: FunctionView, folder: str) -> Failure:
     """Return a failed run with its module; raise UsageError where it did not fail or is not there."""
     if told.row.status != "failed":
         raise UsageError(f"run {told.row.id} has not failed: it is {told.row.status}")
@@ -97,7 +101,7 @@ def failure(told: Timeline, view: FunctionView, folder: str) -> Failure:
             "folder as PATH"
         )
     with open(path, encoding="utf-8") as opened:
-        return Failure(told, folder, below, opened.read())
+        return Failure(told, shown, folder, below, opened.read())
 
 
 def mend(provider: Provider, failed: Failure) -> Mended:
@@ -119,7 +123,7 @@ def mend(provider: Provider, failed: Failure) -> Mended:
 
 
 def _words(failed: Failure) -> str:
-    told = failed.told
+    told = failed.shown
     error = dict(told.error or {})
     traceback = str(error.pop("traceback", ""))[-_TRACEBACK:]
     history = [

@@ -27,6 +27,8 @@ def command(settings: Settings, run: str, yes: bool, as_json: bool) -> int | Non
     """
     from qflow.authoring import mending, providers
     from qflow.read import functions, runs
+    from qflow.read.masked import Mask
+    from qflow.read.opened import Opener
     from qflow.read.timeline import timeline
 
     provider = providers.chosen(settings)
@@ -37,7 +39,8 @@ def command(settings: Settings, run: str, yes: bool, as_json: bool) -> int | Non
     redis, keys = connect(settings)
     told = opener().story(timeline(redis, keys, runs.find(redis, keys, run)))
     view = functions.function(redis, keys, told.row.function)
-    failed = mending.failure(told, view, settings.path)
+    shown = Opener(mask=Mask(settings.masked.split(","))).story(told)
+    failed = mending.failure(told, shown, view, settings.path)
     mended = mending.mend(provider, failed)
     if as_json:
         display.print_json(

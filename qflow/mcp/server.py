@@ -17,6 +17,7 @@ from qflow.errors import QflowError
 from qflow.mcp.acting import Acting
 from qflow.mcp.looking import Looking
 from qflow.mcp.trying import Trying
+from qflow.read.masked import Mask
 from qflow.read.opened import Opener
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
@@ -35,7 +36,8 @@ _INSTRUCTIONS: Final = (
 def server(settings: Settings, *, readonly: bool = False) -> MCPServer:
     """Return the server of a namespace and a folder of functions."""
     made = MCPServer("qflow", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING")
-    looking = Looking(Redis(redis_url(settings)), Keys(settings.namespace), Opener())
+    opener = Opener(mask=Mask(settings.masked.split(",")))
+    looking = Looking(Redis(redis_url(settings)), Keys(settings.namespace), opener)
     trying = Trying(settings.path)
     readers: list[Tool] = [
         looking.list_functions, looking.get_function, looking.list_runs, looking.get_run,

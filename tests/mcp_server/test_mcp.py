@@ -127,12 +127,12 @@ def test_edit_run_read_the_failure(world: Qflow, transport: str) -> None:
 
         ran = await call("invoke", function="hello", data={"name": "jane", "password": "hunter2"})
         assert ran["status"] == "completed"
-        assert ran["output"] == {"text": "JANE", "api_token": "•••"}
-        assert ran["event"]["data"] == {"name": "jane", "password": "•••"}
+        assert ran["output"] == {"text": "JANE", "api_token": "[masked]"}
+        assert ran["event"]["data"] == {"name": "jane", "password": "[masked]"}
 
         failed = await call("invoke", function="broken")
         assert failed["status"] == "failed"
-        assert failed["error"]["message"] == "refused for •••"
+        assert failed["error"]["message"] == "refused for [masked]"
         assert "in fail" in failed["error"]["traceback"]
         told = await call("explain_run", run=failed["id"])
         assert told["why"].startswith("It is failed: ")
@@ -179,7 +179,7 @@ def test_trying_code_and_proposing_it(world: Qflow, tmp_path: Path) -> None:
         assert (tried["ok"], tried["output"]) == (True, 3)
         tried = await call("dry_run", function="broken")
         assert not tried["ok"]
-        assert "refused for •••" in tried["problems"][0]
+        assert "refused for [masked]" in tried["problems"][0]
 
         proposed = await call("propose_draft", source=DRAFT, name="fresh.py")
         assert proposed["written"] == ".qflow/drafts/fresh.py"
