@@ -44,7 +44,7 @@ api: $(READY) ## Write the public names and signatures to tests/api/public_api.t
 	$(BIN)/python tests/api/surface.py
 
 docs: $(READY) ## Write the generated parts of docs/
-	$(BIN)/python tests/docs/generated.py
+	PYTHONPATH=tests $(BIN)/python tests/docs/generated.py
 
 screenshots: $(READY) ## Write the pictures of the dashboard in docs/, with the system's Chromium
 	PYTHONPATH=.:tests $(BIN)/python -m browser.screenshots

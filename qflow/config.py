@@ -46,6 +46,11 @@ class Settings:
     )
     retention: str = _option("7d", "Ended runs are kept this long.", "duration")
     retention_failed: str = _option("30d", "Failed runs are kept this long.", "duration")
+    step_log: int = _option(
+        64,
+        "KiB of what each attempt of a step prints and logs that its run keeps, at most 1024; 0: nothing.",
+        "kib",
+    )
     event_retention: str = _option("7d", "Events are kept this long.", "duration")
     rq_ttl: str = _option(
         "500s", "Finished RQ jobs are kept this long (RQ's own default).", "duration"
@@ -63,6 +68,29 @@ class Settings:
     event_keys: str = _option(
         "", "Keys that `POST /e/<key>` takes, separated by commas. Empty: any, without tokens only."
     )
+    masked: str = _option(
+        "*password*,*passwd*,*passphrase*,*secret*,*token,*authorization,*api_key,*private_key,"
+        "*credential*,cookie,set_cookie,card_number,cvc,cvv,ssn",
+        "Fields whose values the dashboard and its API do not show: names, with `*` anywhere, or ends of "
+        "paths such as `card.number`; case, `_` and `-` do not matter.",
+    )
+    unmask: str = _option(
+        "nobody", "Who may have masked values shown: `nobody` or `admin`; it is audited.", "unmask"
+    )
+    mcp_port: int = _option(8289, "Port of `qflow mcp --http`, on the loopback address.", "port")
+    ai_provider: str = _option(
+        "auto",
+        "Who turns words into workflows: `offline` (rules, no model), `openai` (any compatible service), "
+        "`anthropic`, or `auto`: the model that the other settings name, else offline.",
+        "provider",
+    )
+    ai_base_url: str = _option(
+        "",
+        "The model's service, such as `http://127.0.0.1:11434/v1` (Ollama). Empty: the provider's own.",
+    )
+    ai_model: str = _option("", "The model to ask.")
+    ai_key: str = _option("", "Its key; set the variable, not a file that others read.")
+    ai_timeout: str = _option("60s", "Each answer of a model may take this long.", "duration")
     log_format: str = _option(
         "auto", "`console`, `json`, or `auto`: console on a terminal, else json.", "log"
     )
@@ -93,8 +121,10 @@ class Settings:
 
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}|\{[A-Za-z0-9_.:\-]{1,64}\}")
 _CHOICES: Final = {
+    "provider": ("auto", "offline", "openai", "anthropic"),
     "log": ("auto", "console", "json"),
     "level": ("debug", "info", "warning", "error"),
+    "unmask": ("nobody", "admin"),
 }
 
 
@@ -111,6 +141,8 @@ def _problem(name: str, value: Any, metadata: Mapping[str, str]) -> str:
             return f"{env}: {error}"
     if kind == "count" and value < 1:
         return f"{env}={value}: at least 1"
+    if kind == "kib" and not 0 <= value <= 1024:
+        return f"{env}={value}: from 0 to 1024 KiB"
     if kind == "port" and not 0 <= value <= 65535:
         return f"{env}={value}: a port lies between 0 and 65535"
     if kind in _CHOICES and value not in _CHOICES[kind]:

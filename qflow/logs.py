@@ -20,6 +20,7 @@ from typing import Any, Final, TextIO
 from qflow.core.context import Run
 from qflow.core.middleware import Middleware, StepContext
 from qflow.core.replay import inside_step
+from qflow.core.said import hearing
 from qflow.rendering import OURS, Console, plain_json, span
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
@@ -75,6 +76,7 @@ LINES: Final[Mapping[str, tuple[int, str]]] = {
 }
 """Level and console text of every event that is logged; `loop.ticked` is not."""
 
+_KNOWN: Final = OURS | {"run", "function", "step", "attempt", "exception", "stack"}
 _VARIED: Final = {"run.ended": "status", "step.ended": "outcome"}
 _TEXT_LIMIT: Final = 500
 _CHATTY: Final = ("httpcore", "httpx", "rq", "watchfiles")
@@ -137,6 +139,7 @@ def configure(
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper("iso", utc=True, key="ts"),
         structlog.processors.format_exc_info,
+        _overheard,
         _named(process),
         renderer,
     ]
@@ -301,6 +304,19 @@ def _named(
         return line
 
     return add
+
+
+def _overheard(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Tell a line to whoever listens to the step at hand; the stdlib's records it hears by itself."""
+    listener = hearing.get()
+    if listener is not None and line.get("event") != "log":
+        text = str(line.get("message") or line.get("event"))
+        more = "".join(f" {k}={v}" for k, v in line.items() if k not in _KNOWN)
+        trace = f"\n{line['exception']}" if "exception" in line else ""
+        listener.hear(line["level"], f"{text}{more}{trace}")
+    return line
 
 
 def _to_stdlib(level: int, text: str, own: Mapping[str, Any], fields: Mapping[str, Any]) -> None:

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
+    "init": "Write a starter project.",
     "dev": "Run everything here, reloading functions as you edit them.",
     "worker": "Run functions: execute the steps of their runs.",
     "router": "Turn events into runs.",
     "scheduler": "Wake sleeps and retries, fire cron schedules, rescue dead workers' runs.",
     "dashboard": "See and steer everything in a browser.",
+    "new": "Write a workflow from words.",
     "send": "Send an event.",
     "signal": "Give a signal to the step that waits for it.",
     "approvals": "List, approve and reject what runs wait for a person to decide.",
@@ -28,9 +30,14 @@ COMMANDS: Final = {
     "runs": "List, show, follow and control runs.",
     "functions": "List, show, explain, pause and resume published functions.",
     "events": "List and follow events.",
+    "webhooks": "List, add and remove inbound webhooks.",
     "limits": "List concurrency limits: who holds slots, who waits.",
+    "check": "Say what is wrong with the source of functions, without running it.",
+    "test": "Run one function in a sandbox, on a virtual clock.",
+    "fix": "Ask a model for a patch of a failed run, proved on that run's history.",
     "doctor": "Say what is right and wrong with Redis and qflow, with remedies.",
     "bench": "Measure speed on this machine.",
+    "mcp": "Serve functions, runs and drafts to coding agents.",
     "completion": "Print the completion script of a shell.",
 }
 """Every command and its help in one line; `qflow.cli.<name>` has it as `command`."""

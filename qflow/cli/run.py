@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 
 import click
 
@@ -12,18 +10,11 @@ from qflow.cli import display
 from qflow.cli.context import CONNECTION, as_json, connect, opener, with_settings
 from qflow.cli.payload import data, read_data
 from qflow.config import Settings
-from qflow.core import codec
-from qflow.core.event import MAX_EVENT_BYTES, to_text
-from qflow.core.ids import ulid
 from qflow.read import functions, topology
 from qflow.read.nearest import unknown_function
-from qflow.read.snapshot import text
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.stream import Keep
-
-INVOKED = "qflow/function.invoked"
-"""The name of the event that a function started directly is given."""
 
 
 @click.command()
@@ -51,25 +42,13 @@ def start(redis: Redis, keys: Keys, function: str, values: dict[str, object], ke
 
     Raises NotFound where no worker publishes the function.
     """
-    from qflow.engine.starting import starting
-    from qflow.store import invoke, script
+    from qflow.engine import invoking
 
     view = functions.function(redis, keys, function)
-    if not view.spec:
+    run = invoking.start(redis, keys, view.spec, values, keep) if view.spec else ""
+    if not run:
         raise unknown_function(function, (), keys.ns)
-    now_ms = time.time_ns() // 1_000_000
-    event_id = ulid(now_ms, os.urandom(10))
-    what = f"the data for function {function!r}"
-    payload = codec.encode(values, what)
-    codec.check_size(payload, MAX_EVENT_BYTES, what)
-    event = event_id, to_text(event_id, INVOKED, now_ms, "", payload)
-    made = starting(view.spec, event[1], now_ms)
-    reply = script.run(redis, invoke.invoke(keys, made, event, keep))
-    if reply == invoke.UNPUBLISHED:
-        raise unknown_function(function, (), keys.ns)
-    if reply == invoke.STARTED_BEFORE:  # an event of the same idempotency value did
-        return text(redis.call("GET", keys.seen(function, event_id)))
-    return made.run
+    return run
 
 
 def _follow(redis: Redis, keys: Keys, run: str, as_json: bool) -> int:

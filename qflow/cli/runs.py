@@ -87,19 +87,25 @@ def _print(rows: tuple[RunRow, ...], now_ms: int) -> None:
 
 @command.command("show")
 @click.argument("run_id", metavar="ID")
+@click.option("--logs", is_flag=True, help="Also what its steps printed and logged.")
+@click.option("--level", default="", help="Of that only this level and above, such as warning.")
 @as_json
 @with_settings(*CONNECTION)
-def show_command(settings: Settings, run_id: str, as_json: bool) -> None:
+def show_command(settings: Settings, run_id: str, logs: bool, level: str, as_json: bool) -> None:
     """Show the run ID (or the only one that begins with it or ends in it), step by step."""
     from qflow.cli import story
+    from qflow.read.said import lines
     from qflow.read.timeline import as_dict, timeline
 
     redis, keys = connect(settings)
     told = opener().story(timeline(redis, keys, runs.find(redis, keys, run_id)))
     if as_json:
         display.print_json(as_dict(told))
-    else:
-        story.print_story(told)
+        return
+    said = lines(told, level) if logs or level else None
+    story.print_story(told)
+    if said is not None:
+        story.print_lines(said)
 
 
 @command.command("tail")

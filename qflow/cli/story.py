@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from qflow.cli import display
+from qflow.read.said import SaidLine
 from qflow.read.timeline import Attempt, StepView, Timeline
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ _MARKS = {
 }
 
 
+_LEVELS = {"info": "", "warning": "yellow", "error": "red", "critical": "red"}
+
+
 def print_story(told: Timeline) -> None:
     """Print a run."""
     console = display.console()
@@ -37,6 +41,20 @@ def print_story(told: Timeline) -> None:
         console.print(
             f"output  {json.dumps(told.output, ensure_ascii=True)}", markup=False, soft_wrap=True
         )
+
+
+def print_lines(said: Sequence[SaidLine]) -> None:
+    """Print what steps printed and logged."""
+    console = display.console()
+    if not said:
+        console.print("its steps said nothing", style="dim")
+    for line in said:
+        text = display.cell(display.moment(line.at, day=False), "dim")
+        text.append(f"  {line.level:<8}", _LEVELS.get(line.level, "dim"))
+        text.append(f"  {display.one_line(line.step, 40)}", "bold")
+        text.append(f" #{line.attempt}  " if line.attempt else "  ", "dim")
+        text.append(display.safe(line.text))
+        console.print(text, soft_wrap=True)
 
 
 def _facts(told: Timeline) -> Iterator[Text]:

@@ -12,7 +12,7 @@ from qflow.config import Settings
 @path
 @with_settings(
     *CONNECTION, "processes", "slots", "lease", "grace", "time_slice", "retention", "retention_failed",
-    "metrics_port", "metrics_host", "log_format", "log_level",
+    "step_log", "metrics_port", "metrics_host", "log_format", "log_level",
 )  # fmt: skip
 def command(settings: Settings) -> int:
     """Run the functions of the folder PATH (default: workers).

@@ -21,6 +21,7 @@ from qflow.core.outcome import (
 )
 from qflow.core.results import revived
 from qflow.core.retry import GiveUp, Policy, decide
+from qflow.core.said import kept
 from qflow.errors import SealedError, StepError, UsageError, WorkerDied
 
 MAX_DEATHS: Final = 3
@@ -59,9 +60,14 @@ def attempt(
         )
         return (yield from _give_up(target, Raised(error, now_ms(), now_ms()), memo, hooks, run))
     answer = yield Execute(call, step, target.attempt)
+    assert isinstance(answer, (Returned, Raised))
+    log = kept(answer.said, hooks, Place("log", run, step)) if answer.said else ""
     if isinstance(answer, Returned):
         try:
-            text, value = codec.roundtrip(answer.value, f"the result of step {step!r}")
+            value = answer.value
+            text = codec.scalar_text(value)
+            if text is None:
+                text, value = codec.roundtrip(value, f"the result of step {step!r}")
             if hooks is not None:
                 text = hooks.encoded(text, Place("step", run, step))
             memo.add(step, text := value_text(text))
@@ -69,9 +75,9 @@ def attempt(
         except Exception as problem:  # noqa: BLE001  # a codec's, a limit's, or whatever a hook raises
             answer = Raised(problem, answer.started_ms, answer.ended_ms)
         else:
-            yield Store(Done(step, text, target.attempt, answer.started_ms, answer.ended_ms, True))
+            started_ms, ended_ms = answer.started_ms, answer.ended_ms
+            yield Store(Done(step, text, target.attempt, started_ms, ended_ms, True, log))
             return value
-    assert isinstance(answer, Raised)
     failures = target.attempt - target.deaths + 1
     policy = Policy(call.retries, call.backoff)
     decision = decision_on(f"{run}/{step}", answer.error, failures, policy, now_ms())
@@ -84,8 +90,9 @@ def attempt(
             described(answer.error, hooks, Place("error", run, step), failures - 1),
             answer.started_ms,
             answer.ended_ms,
+            log,
         )
-    return (yield from _give_up(target, answer, memo, hooks, run))
+    return (yield from _give_up(target, answer, memo, hooks, run, log))
 
 
 def described(error: BaseException, hooks: Hooks | None, place: Place, attempt: int) -> str:
@@ -120,13 +127,16 @@ def decision_on(seed: str, error: BaseException, failures: int, policy: Policy, 
         return GiveUp()  # RetryAfterError(after=) cannot be read
 
 
-def _give_up(target: Target, raised: Raised, memo: Memo, hooks: Hooks | None, run: str) -> Effects:
+def _give_up(
+    target: Target, raised: Raised, memo: Memo, hooks: Hooks | None, run: str, log: str = ""
+) -> Effects:
     error = codec.encode_error(raised.error)
     attempt = target.attempt - target.deaths  # the same, however many workers died meanwhile
     kept = _encoded(error, raised.error, hooks, Place("error", run, target.step))
     text = error_text({**kept, "attempt": attempt})
     memo.add(target.step, text)
-    yield Store(Done(target.step, text, target.attempt, raised.started_ms, raised.ended_ms, False))
+    started_ms, ended_ms = raised.started_ms, raised.ended_ms
+    yield Store(Done(target.step, text, target.attempt, started_ms, ended_ms, False, log))
     failure = StepError(
         str(error["name"]), str(error["message"]), str(error["traceback"]), target.step, attempt
     )

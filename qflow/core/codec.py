@@ -31,6 +31,7 @@ __all__ = [
     "encode_error",
     "revive",
     "roundtrip",
+    "scalar_text",
 ]
 
 MAX_DEPTH = 200
@@ -82,12 +83,17 @@ def decode_foreign(text: str) -> object:
 
 def roundtrip(value: object, where: str) -> tuple[str, object]:
     """Return the text of `value`, and the value as every replay will see it."""
-    scalar = _SCALARS.get(type(value))
-    text = None if scalar is None else scalar(value)
+    text = scalar_text(value)
     if text is not None:
         return text, value
     text = encode(value, where)
     return text, decode(text)
+
+
+def scalar_text(value: object) -> str | None:
+    """Return the text of a value that comes back from it as it is; None where that is not so simple."""
+    scalar = _SCALARS.get(type(value))
+    return None if scalar is None else scalar(value)
 
 
 def revive(value: object, annotation: object) -> object:

@@ -26,6 +26,7 @@ _PHRASES: Final = {
     "step": "the result of step {name!r}",
     "output": "the output of run {id}",
     "error": "the error of step {name!r}",
+    "log": "what step {name!r} printed and logged",
 }
 
 
@@ -48,9 +49,10 @@ class Place:
     | step | a step's result | the run's id | the step's id |
     | output | what a handler returned | the run's id | "" |
     | error | `[message, traceback]` of an error | the run's id | the step's id, "" for the handler |
+    | log | what an attempt of a step printed and logged | the run's id | the step's id |
     """
 
-    kind: Literal["event", "step", "output", "error"]
+    kind: Literal["event", "step", "output", "error", "log"]
     id: str
     name: str = ""
 

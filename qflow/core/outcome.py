@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeAlias
 
 from qflow.core.retry import Backoff
+from qflow.core.said import Line
 
 
 class StepCall(NamedTuple):
@@ -24,7 +25,8 @@ class StepCall(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A finished step: `text` is what the steps hash keeps, a value or an error."""
+    """A finished step: `text` is what the steps hash keeps, a value or an error; `log` the JSON text
+    of what its attempt said, "" for nothing."""
 
     step: str
     text: str
@@ -32,6 +34,7 @@ class Done(NamedTuple):
     started_ms: int
     ended_ms: int
     ok: bool
+    log: str = ""
 
 
 class Plan(NamedTuple):
@@ -101,6 +104,7 @@ class Again(NamedTuple):
     error: str
     started_ms: int = 0
     ended_ms: int = 0
+    log: str = ""
 
 
 class Complete(NamedTuple):
@@ -116,19 +120,21 @@ class Fail(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """The user's function returned `value`; times are ms since the epoch."""
+    """The user's function returned `value`, and `said` this; times are ms since the epoch."""
 
     value: Any
     started_ms: int
     ended_ms: int
+    said: tuple[Line, ...] = ()
 
 
 class Raised(NamedTuple):
-    """The user's function raised `error`; times are ms since the epoch."""
+    """The user's function raised `error`, and `said` this; times are ms since the epoch."""
 
     error: BaseException
     started_ms: int
     ended_ms: int
+    said: tuple[Line, ...] = ()
 
 
 Effect: TypeAlias = Plan | Open | Execute | Store | Send | Sleep | Again | Complete | Fail

@@ -38,21 +38,25 @@ _quoted = lru_cache(maxsize=4096)(json.dumps)
 
 
 class Applied(NamedTuple):
-    """The script calls of an outcome, the lane after it, and whether the worker lets go of the run."""
+    """The script calls of an outcome, the lane after it, and whether the worker lets go of the run.
+
+    `record` is that lane's, where it was asked for anyway.
+    """
 
     calls: list[Call]
     lane: Lane
     released: bool
+    record: str = ""
 
 
 def written(done: Done | None) -> Written:
     """Return what a transition keeps of a finished step."""
     if done is None:
         return NOTHING
-    step, text, attempt, started_ms, ended_ms, ok = done
+    step, text, attempt, started_ms, ended_ms, ok, log = done
     trace = (
         f'{{"t":"step","id":{_quoted(step)},"a":{attempt},"s":{started_ms},'
-        f'"e":{ended_ms},"ok":{"true" if ok else "false"}}}'
+        f'"e":{ended_ms},"ok":{"true" if ok else "false"}{_logged(log)}}}'
     )
     return Written(step, text, trace)
 
@@ -64,8 +68,9 @@ def apply(
     match effect:
         case Open(step, attempt, deaths):
             after = lane.next("s", step, attempt, deaths)
-            call = advance(held, lane, standing, after.record, written(done), keep.ended_s)
-            return Applied([call], after, False)
+            record = after.record
+            call = advance(held, lane, standing, record, written(done), keep.ended_s)
+            return Applied([call], after, False, record)
         case Send(sent, events):
             after = lane.next("s", "", held.attempt)
             call = send(held, (lane, after), written(sent), events)
@@ -92,7 +97,7 @@ def apply(
         case Fail(error):
             after = lane.next("e", lane.step)
             note = '{"t":"end","status":"failed"}'
-            end = End("failed", error, keep.failed_s, exc_info(error), note, _how(error))
+            end = End("failed", error, keep.failed_s, exc_info(error), note, told_of_failure(error))
             call = finish(held, lane, written(done), end)
         case _:
             raise AssertionError(f"no script carries out {effect!r}")
@@ -120,7 +125,7 @@ def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
     return Applied([delay(held, lane, after, NOTHING, wait)], after, True)
 
 
-def _how(error: str) -> str:
+def told_of_failure(error: str) -> str:
     """Return what the event of a failed run tells of the failure."""
     described: dict[str, Any] = json.loads(error)
     facts = {
@@ -145,5 +150,9 @@ def retry_note(effect: Again) -> str:
     """Return what the trace keeps of a failed attempt."""
     return (
         f'{{"t":"retry","id":{json.dumps(effect.step)},"a":{effect.attempt - 1},'
-        f'"s":{effect.started_ms},"e":{effect.ended_ms},"error":{effect.error}}}'
+        f'"s":{effect.started_ms},"e":{effect.ended_ms},"error":{effect.error}{_logged(effect.log)}}}'
     )
+
+
+def _logged(log: str) -> str:
+    return f',"log":{log}' if log else ""

@@ -143,7 +143,9 @@ class Line:
         if session is None:
             raise Suspend
         with self._lock:
-            self.send(session.plan(effect))
+            calls = session.plan(effect)
+            if calls:
+                self.send(calls)
 
     def flush(self) -> None:
         """Write what is outstanding, from another thread."""
@@ -182,9 +184,10 @@ class Line:
     def _carry_out(self, effects: Effects) -> Any:
         """Carry out a step that is granted the main lane."""
         answer: Answer = None
+        send = effects.send
         try:
             while True:
-                effect = effects.send(answer)
+                effect = send(answer)
                 answer = None
                 if isinstance(effect, Execute):
                     around = self.around

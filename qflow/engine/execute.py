@@ -14,8 +14,10 @@ from qflow.core.context import Run
 from qflow.core.middleware import Around, Hooks, StepContext
 from qflow.core.outcome import Answer, Execute, Raised, Returned
 from qflow.core.replay import inside_step
+from qflow.core.said import hearing
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
+from qflow.engine.hearing import Heard
 from qflow.engine.lookback import Lookback
 from qflow.engine.threads import Threads
 from qflow.errors import StepTimeout, Suspend
@@ -67,10 +69,13 @@ class Awaited:
 
     def __init__(self) -> None:
         self._future: concurrent.futures.Future[Any] | None = None
+        self._stopped = False
 
     def result(self, future: concurrent.futures.Future[T]) -> T:
         """Wait for what `future` gives."""
         self._future = future
+        if self._stopped:  # before it was known here
+            future.cancel()
         try:
             return future.result()
         finally:
@@ -78,6 +83,7 @@ class Awaited:
 
     def cancel(self) -> None:
         """Stop it, from another thread."""
+        self._stopped = True
         future = self._future
         if future is not None:
             future.cancel()
@@ -131,12 +137,22 @@ async def aexecute_within(around: Around, engine: Engine, effect: Execute) -> An
 
 def _raised(error: BaseException, answer: Answer, engine: Engine) -> Raised:
     now_ms = engine.clock.now_ms()
-    started = answer.started_ms if isinstance(answer, (Returned, Raised)) else now_ms
-    return Raised(error, started, now_ms)
+    if isinstance(answer, (Returned, Raised)):
+        return Raised(error, answer.started_ms, now_ms, answer.said)
+    return Raised(error, now_ms, now_ms)
 
 
 def execute(engine: Engine, effect: Execute, awaited: Awaited) -> Answer:
-    """Execute a step's function on this thread; return what came of it."""
+    """Execute a step's function on this thread; return what came of it, and what it said."""
+    heard = Heard(engine.clock.now_ms)
+    mark = hearing.set(heard)
+    try:
+        return heard.told(_execute(engine, effect, awaited), effect.call)
+    finally:
+        hearing.reset(mark)
+
+
+def _execute(engine: Engine, effect: Execute, awaited: Awaited) -> Returned | Raised:
     call = effect.call
     started = engine.clock.now_ms()
     crashpoints.reach("step.before")
@@ -197,7 +213,16 @@ def _run_bounded(engine: Engine, effect: Execute) -> Any:
 
 
 async def aexecute(engine: Engine, effect: Execute) -> Answer:
-    """Execute a step's function on the event loop; return what came of it."""
+    """Execute a step's function on the event loop; return what came of it, and what it said."""
+    heard = Heard(engine.clock.now_ms)
+    mark = hearing.set(heard)
+    try:
+        return heard.told(await _aexecute(engine, effect), effect.call)
+    finally:
+        hearing.reset(mark)
+
+
+async def _aexecute(engine: Engine, effect: Execute) -> Returned | Raised:
     call = effect.call
     started = engine.clock.now_ms()
     crashpoints.reach("step.before")

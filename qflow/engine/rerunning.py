@@ -44,8 +44,15 @@ class Rerunner:
         self._hooks = hooks
         _, self._specs = directory.functions(redis, keys)
 
-    def rerun(self, old: str, change: Change = Change(), kept: Sequence[Kept] = ()) -> str:  # noqa: B008  # immutable
-        """Create a run from `old`, with the steps in `kept` finished already; return its id.
+    def rerun(
+        self,
+        old: str,
+        change: Change = Change(),  # noqa: B008  # immutable
+        kept: Sequence[Kept] = (),
+        as_run: str = "",
+    ) -> str:
+        """Create a run from `old`, with the steps in `kept` finished already; return its id, which is
+        `as_run` where that is given: repeated with it, this creates one run.
 
         Raises QflowError where the run is gone or nobody publishes its function any more.
         """
@@ -56,10 +63,10 @@ class Rerunner:
         if spec is None:
             raise _unpublished(old, function.decode())
         text = event.decode("utf-8", "surrogatepass")
-        changed = "" if change.data is None else _with_data(text, change.data)
+        changed = "" if change.data is None else with_data(text, change.data)
         seconds, micros = self._redis.call("TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        run = ulid(now_ms, os.urandom(10))
+        run = as_run or ulid(now_ms, os.urandom(10))
         kept = self._moved(old, run, kept)
         terms = terms_text(spec, changed or text, now_ms)
         start = Start(spec["id"], run, spec["version"], spec["app"], terms)
@@ -94,7 +101,8 @@ class Rerunner:
         return moved
 
 
-def _with_data(event: str, data: Mapping[str, Any]) -> str:
+def with_data(event: str, data: Mapping[str, Any]) -> str:
+    """Return an event's text with other data."""
     own = json.loads(event)
     text = codec.encode(dict(data), "the new data")
     codec.check_size(text, MAX_EVENT_BYTES, "the new data")

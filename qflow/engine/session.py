@@ -110,10 +110,13 @@ class Session:
                 return self._give_back(effect)
             if self._done is None:
                 return self._enter(effect)
-        elif isinstance(effect, Store):
+            calls = self._write(self._applied(effect))
+            self._standing.timeout_s = -(-effect.timeout_ms // 1000) or NO_TIMEOUT
+            return calls
+        if isinstance(effect, Store):
             self.keep(effect.done)
             return []
-        elif isinstance(effect, Send):
+        if isinstance(effect, Send):
             self.stepped = True
             tell_step(self.held, effect.done)
         elif isinstance(effect, (Again, Fail)):
@@ -123,9 +126,7 @@ class Session:
                 tried, error = effect.attempt - 1, first_line(effect.error)
                 tell_attempt(self.held, effect.step, tried, "retry", took_ms, error)
         calls = self._write(self._applied(effect))
-        if isinstance(effect, Open):
-            self._standing.timeout_s = -(-effect.timeout_ms // 1000) or NO_TIMEOUT
-        elif isinstance(effect, Send):
+        if isinstance(effect, Send):
             self._standing.opened = True  # send.lua opens the job that goes on
         return calls
 
@@ -285,7 +286,7 @@ class Session:
         calls = self._marked(applied.calls) if self.notes.marks else applied.calls
         self._done = None
         self._lane = applied.lane
-        self._stand(opened=False)
+        self._stand(opened=False, record=applied.record)
         if applied.released:
             self.closed = True
             self.waiting_since = 0.0
@@ -297,10 +298,10 @@ class Session:
             self.waiting_since = time.monotonic()
         return calls
 
-    def _stand(self, *, opened: bool) -> None:
+    def _stand(self, *, opened: bool, record: str = "") -> None:
         """Take note of what is being written: Redis is where this worker is."""
         standing = self._standing
-        standing.record = self._lane.record
+        standing.record = record or self._lane.record
         standing.entered = ""
         standing.opened = opened
         standing.timeout_s = NO_TIMEOUT

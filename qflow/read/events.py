@@ -94,7 +94,7 @@ def find(redis: Redis, stream: str, event_id: str) -> EventRow:
 
     Raises NotFound where it is not there.
     """
-    if _ENTRY.fullmatch(event_id):
+    if is_entry(event_id):
         for item in redis.call("XRANGE", stream, event_id, event_id):
             return _row(item)
     before = "+"
@@ -109,6 +109,11 @@ def find(redis: Redis, stream: str, event_id: str) -> EventRow:
     raise NotFound(
         f"no event {event_id!r} among the newest {_SEARCHED:,} of the stream; give it with --event"
     )
+
+
+def is_entry(text: str) -> bool:
+    """Return whether text has the form of a stream's entry."""
+    return _ENTRY.fullmatch(text) is not None
 
 
 def tail(redis: Redis, stream: str, name: str = "") -> Iterator[EventRow]:

@@ -33,6 +33,8 @@ def before(redis: Redis, keys: Keys, run: str, step: str) -> Before:
     for _, flat in redis.call("XRANGE", keys.trace(run), "-", "+"):
         note = pairs(flat)["j"]
         told = json.loads(note)
+        if told.pop("log", None):  # said in the old run, and sealed in its name
+            note = json.dumps(told)
         if told["t"] not in _TOLD or not told.get("id"):
             continue
         seen.setdefault(told["id"], told["t"])

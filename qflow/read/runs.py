@@ -17,7 +17,10 @@ from qflow.store.keys import Keys
 from qflow.store.redis import Command, Redis
 
 _FIELDS: Final = ("fn", "status", "created", "started", "ended", "error")
-_SCAN: Final = 5000
+SEARCHED: Final = 100_000
+"""The newest runs, among which one is looked for by a part of its id."""
+
+_CHUNK: Final = 10_000
 _RECENT: Final = 1000
 
 Place = tuple[int, str]
@@ -179,7 +182,8 @@ def _after(redis: Redis, indexes: list[str], place: Place | None, count: int) ->
 
 
 def find(redis: Redis, keys: Keys, wanted: str) -> str:
-    """Return the id of the run whose id is, begins with or ends in `wanted`, in any case.
+    """Return the id of the run whose id is, begins with or ends in `wanted`, in any case;
+    a part is looked for among the newest 100,000.
 
     Raises NotFound, naming the nearest, where there is none, UsageError where there are several.
     """
@@ -198,14 +202,12 @@ def find(redis: Redis, keys: Keys, wanted: str) -> str:
 
 
 def _matching(redis: Redis, keys: Keys, part: str) -> set[str]:
-    matches: set[str] = set()
-    for pattern in (f"{part}*", f"*{part}"):
-        cursor = b"0"
-        while True:
-            cursor, flat = redis.call("ZSCAN", keys.runs, cursor, "MATCH", pattern, "COUNT", _SCAN)
-            matches.update(run for run, _ in scored(flat))
-            if cursor == b"0":
-                break
-        if matches:
+    begins, ends = set[bytes](), set[bytes]()
+    wanted = part.encode()
+    for at in range(0, SEARCHED, _CHUNK):
+        found = redis.call("ZREVRANGE", keys.runs, at, at + _CHUNK - 1)
+        begins.update(run for run in found if run.startswith(wanted))
+        ends.update(run for run in found if run.endswith(wanted))
+        if len(found) < _CHUNK:
             break
-    return matches
+    return {text(run) for run in begins or ends}

@@ -6,22 +6,18 @@ from math import inf
 from typing import Final, NamedTuple
 
 from qflow.core.durations import from_ms
+from qflow.read.around import Around, Limited
 from qflow.read.facts import Level
 from qflow.read.timeline import StepView, Timeline
-from qflow.read.topology import Leader
 
 _LATE_MS: Final = 5_000
+_HELD_WHY: Final = {
+    "throttled": "its throttle lets it start later",
+    "debounced": "debounced, it starts once no newer event has come for a while",
+    "batched": "it gathers events until its batch is full",
+    "priority": "its priority puts it behind others",
+}
 _UNFINISHED: Final = ("running", "waiting", "sleeping", "queued")
-
-
-class Around(NamedTuple):
-    """What a run depends on: jobs in the queue, workers with what is left of their leases, the leader;
-    `paused` says what becomes of the events of its function, "" where it is not paused."""
-
-    queue_depth: int
-    leases: dict[str, int]
-    leader: Leader
-    paused: str = ""
 
 
 class Standing(NamedTuple):
@@ -61,16 +57,34 @@ def _running(told: Timeline, around: Around) -> Standing:
 def _queued(told: Timeline, around: Around) -> Standing:
     if around.paused:
         return Standing("warn", "Its workflow is paused, and so it waits.", "resume the workflow")
+    if around.limited is not None:
+        return _behind_a_limit(around.limited)
     if told.limits:
         return Standing("ok", f"Waits for a slot of {' and '.join(told.limits)}.")
-    if told.due is not None and told.due > told.now:
-        return Standing("ok", f"Waits for its time, and starts in {_length(told.due - told.now)}.")
-    live = sum(left > 0 for left in around.leases.values())
-    if not live:
+    if told.due is not None:
+        why = _HELD_WHY.get(told.held, "not due yet")
+        return _until(told, around, f"Not started yet: {why}", told.due, "starts")
+    if not any(left > 0 for left in around.leases.values()):
         return Standing("bad", "In the queue, and no worker is running.", "start `qflow worker`")
+    if not around.published:
+        remedy = "start `qflow worker` on the folder that has it, or cancel the run"
+        return Standing("bad", "No worker here has its workflow any more.", remedy)
+    live = sum(left > 0 for left in around.leases.values())
     jobs = "one job" if around.queue_depth == 1 else f"{around.queue_depth} jobs"
     workers = "one worker" if live == 1 else f"{live} workers"
     return Standing("ok", f"In the queue with {jobs}, for {workers}.")
+
+
+def _behind_a_limit(limited: Limited) -> Standing:
+    of = "" if limited.key == "*" else f" for {limited.key}"
+    slots = "its one slot is" if limited.held == 1 else f"all its {limited.held} slots are"
+    place = (
+        "it is next"
+        if limited.place == 1
+        else f"it is number {limited.place} of {limited.waiters} that wait"
+    )
+    name = limited.limit.split(":")[1]
+    return Standing("ok", f"Waiting for a slot of {name}{of}: {slots} taken, {place}.")
 
 
 def _waiting(told: Timeline, around: Around) -> Standing:
@@ -80,12 +94,20 @@ def _waiting(told: Timeline, around: Around) -> Standing:
     text = _wait_words(step, told.limits)
     if len(waiting) > 1:
         text += f", beside {len(waiting) - 1} more open steps"
+    if step is not None and step.kind == "event" and around.strays:
+        came = "one such event came" if around.strays == 1 else f"{around.strays} such events came"
+        text += f"; {came} since the run began and did not match"
+    if around.paused == "hold":
+        text += "; its workflow is paused"
     if due is None:
         return Standing("ok", f"{text}.")
     is_limit = step is not None and step.kind not in ("step", "sleep")
+    return _until(told, around, text, due, "gives up" if is_limit else "goes on")
+
+
+def _until(told: Timeline, around: Around, text: str, due: int, then: str) -> Standing:
     if due > told.now:
-        until = "gives up" if is_limit else "goes on"
-        return Standing("ok", f"{text}; {until} in {_length(due - told.now)}.")
+        return Standing("ok", f"{text}; {then} in {_length(due - told.now)}.")
     late = told.now - due
     if late > _LATE_MS and not around.leader.live:
         remedy = "start `qflow scheduler`: nobody wakes what is due"
@@ -104,13 +126,14 @@ def _wait_words(step: StepView | None, limits: tuple[str, ...]) -> str:
         case "sleep":
             return f"Sleeping in {step.id!r}"
         case "event":
-            return f"Waiting in {step.id!r} for an event {step.wants}"
+            where = f" where {step.match}" if step.match else ""
+            return f"Waiting in {step.id!r} for an event {step.wants}{where}"
         case "signal":
             return f"Waiting in {step.id!r} for the signal {step.wants}"
         case "approval":
             return f"Waiting in {step.id!r} for a decision: {step.wants}"
         case "run":
-            return f"Waiting in {step.id!r} for the run that it invoked"
+            return f"Waiting in {step.id!r} for the run {step.child} that it invoked"
     if step.status == "queued" and limits:
         return f"Step {step.id!r} waits for a slot of {' and '.join(limits)}"
     if step.status == "queued":

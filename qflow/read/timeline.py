@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from qflow.core.ids import step_hash
 from qflow.read import snapshot
 from qflow.read.nearest import NotFound
 from qflow.read.runs import RunRow
@@ -28,7 +29,8 @@ class Attempt:
     """One try of a step or of the handler's own code.
 
     `outcome` is ok, failed (for good), retry (failed, another follows), died (with its worker) or
-    running. `started` is unknown where the worker died.
+    running. `started` is unknown where the worker died. `log` is what it printed and logged, as the
+    trace keeps it: lines of ms since its start, level and text.
     """
 
     number: int
@@ -37,14 +39,15 @@ class Attempt:
     ended: int | None = None
     error: dict[str, Any] | None = None
     due: int | None = None
+    log: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepView:
     """A step: `kind` step, sleep, event, signal, approval or run (an invoked one); `status` completed,
     failed, running, queued, waiting (for its next attempt, or for what `wants` says), sleeping or
-    dropped (not reached again before the run ended). `since` is when a wait began, `child` the run that
-    was invoked."""
+    dropped (not reached again before the run ended). `since` is when a wait began, `match` what an event has
+    to be like, `received` the one that was, `sent` those that it sent, `child` the run that was invoked."""
 
     id: str
     kind: str
@@ -56,6 +59,9 @@ class StepView:
     wants: str = ""
     child: str = ""
     since: int | None = None
+    match: str = ""
+    received: str = ""
+    sent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,9 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """A run whole. `handler` has the tries of the handler's own code that failed or died; `reason` says
-    why it was cancelled or skipped, `origin` is the run that it was made from, `again` the one made from
-    it; "" where there is none. `limits` are those for whose slots it, or an open step of it, waits."""
+    why it was cancelled or skipped, `held` why it was to start later, `origin` is the run that it was made
+    from, `again` the one made from it; "" where there is none. `limits` are those for whose slots it, or
+    an open step of it, waits."""
 
     row: RunRow
     app: str
@@ -93,17 +100,18 @@ class Timeline:
     reason: str
     origin: str
     again: str
-    limits: tuple[str, ...]
     now: int
+    held: str = ""
+    limits: tuple[str, ...] = ()
 
 
 def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
     """Return the story of a run; raise NotFound where it is not there (any more)."""
-    flat, steps, opened, raw, time = snapshot.together(
+    flat, steps, opened, waits, raw, time = snapshot.together(
         redis,
         [
-            ("HGETALL", keys.run(run)), ("HGETALL", keys.steps(run)),
-            ("HVALS", keys.open(run)), ("XRANGE", keys.trace(run), "-", "+"), ("TIME",),
+            ("HGETALL", keys.run(run)), ("HGETALL", keys.steps(run)), ("HVALS", keys.open(run)),
+            ("HGETALL", keys.waits(run)), ("XRANGE", keys.trace(run), "-", "+"), ("TIME",),
         ],
     )  # fmt: skip
     fields = pairs(flat)
@@ -112,7 +120,8 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
     lane = Lane.parse(fields["lane"])
     entries = [entry(item) for item in raw]
     lanes = [lane, *(Lane.parse(text(record)) for record in opened)]
-    story = _Story(entries, _results(pairs(steps)), lanes, _number(fields, "due"))
+    around = _Around(run, _results(pairs(steps)), lanes, _number(fields, "due"), pairs(waits))
+    story = _Story(entries, around)
     row = RunRow(
         run, fields["fn"], fields["status"], int(fields["created"]), _number(fields, "started"),
         _number(fields, "ended"), json.loads(fields["error"]) if "error" in fields else None,
@@ -135,6 +144,7 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         again=fields.get("again", ""),
         limits=_waited_for(fields.get("flow", ""), lanes),
         now=clock_ms(time),
+        held=next((str(e["why"]) for e in reversed(entries) if e["t"] == "held"), ""),
     )
 
 
@@ -158,21 +168,47 @@ def _results(steps: dict[str, str]) -> dict[str, dict[str, Any]]:
     return {step: json.loads(result) for step, result in steps.items()}
 
 
+class _Around(NamedTuple):
+    """What there is of a run beside its trace."""
+
+    run: str
+    results: dict[str, dict[str, Any]]
+    lanes: list[Lane]
+    due: int | None
+    waits: dict[str, str]
+
+    def match(self, step: str) -> str:
+        """Return what an event has to be like that a step waits for."""
+        text = self.waits.get(step_hash(step))
+        spec = json.loads(text) if text else {}
+        path, when = spec.get("path"), spec.get("when")
+        value = json.dumps(spec.get("value"), ensure_ascii=False)
+        return " and ".join(filter(None, (f"{path} = {value}" if path else "", when or "")))
+
+    def received(self, step: str) -> str:
+        """Return the event that a step was given."""
+        wanted = step_hash(step)
+        given = (k[2:] for k, v in self.waits.items() if v == wanted and k.startswith("e:"))
+        return next(given, "")
+
+    def sent(self, step: str, output: Any) -> tuple[str, ...]:
+        """Return the events that a step sent: their ids are made of the run's and its own."""
+        stem = f"{self.run}-{step_hash(step)}-"
+        ids = output if isinstance(output, list) else []
+        sent = tuple(each for each in ids if isinstance(each, str) and each.startswith(stem))
+        return sent if len(sent) == len(ids) else ()
+
+
 class _Story:
     """Steps in the order in which they were first heard of, with their attempts."""
 
-    def __init__(
-        self,
-        entries: list[Entry],
-        results: dict[str, dict[str, Any]],
-        lanes: list[Lane],
-        due: int | None,
-    ) -> None:
+    def __init__(self, entries: list[Entry], around: _Around) -> None:
         self.attempts: dict[str, list[Attempt]] = {}
         self._waits: dict[str, Entry] = {}
-        self._results = results
-        self._lanes = {lane.step: lane for lane in lanes if lane.state != "e"}
-        self._due = due
+        self._around = around
+        self._results = around.results
+        self._lanes = {lane.step: lane for lane in around.lanes if lane.state != "e"}
+        self._due = around.due
         self._last = entries[-1]["at"] if entries else None
         for told in entries:
             self._hear(told)
@@ -200,12 +236,12 @@ class _Story:
         elif kind == "step":
             error = None if told["ok"] else self._error(step)
             outcome = "ok" if told["ok"] else "failed"
-            tries.append(Attempt(told["a"], outcome, told["s"], told["e"], error))
+            log = told.get("log")
+            tries.append(Attempt(told["a"], outcome, told["s"], told["e"], error, None, log))
         elif kind == "retry":
             started, ended = told["s"] or None, told["e"] or told["at"]
-            tries.append(
-                Attempt(told["a"], "retry", started, ended, told["error"], told.get("due"))
-            )
+            error, due, log = told["error"], told.get("due"), told.get("log")
+            tries.append(Attempt(told["a"], "retry", started, ended, error, due, log))
         elif step not in self._waits:
             after = tries[-1].number + 1 if tries else 0
             tries.append(Attempt(after, "died", None, told["at"], _death(told["w"])))
@@ -220,17 +256,21 @@ class _Story:
         lane = self._lanes.get(step)
         due = self._due if lane is not None and lane.state == "d" else None
         kind = {"": "step", "child": "run"}.get(_kind(wait), _kind(wait))
+        output, around = result.get("ok") if result else None, self._around
         return StepView(
             id=step,
             kind=kind,
             status=self._step_status(kind, result, lane),
             attempts=tuple(self.attempts[step]),
             due=wait.get("due") if due is None else due,
-            output=result.get("ok") if result else None,
+            output=output,
             error=result.get("error") if result else None,
             wants=wait.get("for", ""),
             child=wait.get("run", ""),
             since=wait.get("at"),
+            match=around.match(step) if kind == "event" else "",
+            received=around.received(step) if kind == "event" else "",
+            sent=around.sent(step, output) if kind == "step" else (),
         )
 
     def _step_status(self, kind: str, result: dict[str, Any] | None, lane: Lane | None) -> str:
@@ -281,6 +321,9 @@ def as_dict(story: Timeline) -> dict[str, Any]:
                 "status": step.status,
                 "due": step.due,
                 "wants": step.wants or None,
+                "match": step.match or None,
+                "received": step.received or None,
+                "sent": list(step.sent),
                 "child": step.child or None,
                 "output": step.output,
                 "error": step.error,
@@ -303,4 +346,5 @@ def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
         "duration_ms": took,
         "due": attempt.due,
         "error": attempt.error,
+        "log": attempt.log or [],
     }

@@ -66,12 +66,23 @@ class Waterfall:
         return max(1, self.end - self.start)
 
     @property
-    def longest(self) -> tuple[str, float] | None:
-        """The step that ran longest and its share of the whole, where that says something."""
-        lane = max((lane for lane in self.lanes if lane.step), key=_busy, default=None)
-        if lane is None or lane.busy_ms * 5 < self.span:
-            return None
-        return lane.name, min(1.0, lane.busy_ms / self.span)
+    def critical(self) -> tuple[tuple[str, float], ...]:
+        """The steps that the run's length hangs on, each with its share of it, in the order of time.
+
+        Going back from the end: the step that ended last before that, then the one that ended last
+        before it began, and so on.
+        """
+        spans = [
+            (min(bar.start for bar in lane.bars), max(bar.end for bar in lane.bars), lane.name)
+            for lane in self.lanes
+            if lane.step and lane.bars
+        ]
+        path, reached = [], self.end
+        while spans := [each for each in spans if each[0] < reached]:
+            start, end, name = max(spans, key=lambda each: (min(each[1], reached), -each[0]))
+            path.append((name, (min(end, reached) - start) / self.span))
+            reached = start
+        return tuple(reversed(path))
 
 
 def waterfall(told: Timeline) -> Waterfall:
@@ -152,7 +163,3 @@ def _spent(lanes: Iterable[Lane]) -> tuple[tuple[str, int], ...]:
         if total:
             covered[kind] = total
     return tuple(sorted(covered.items(), key=lambda item: -item[1]))
-
-
-def _busy(lane: Lane) -> int:
-    return lane.busy_ms

@@ -25,6 +25,7 @@ from qflow.engine.drive import Line
 from qflow.engine.execute import Engine
 from qflow.engine.frames import Frames
 from qflow.engine.group import AsyncLine
+from qflow.engine.hearing import listen
 from qflow.engine.session import Session, Terms
 from qflow.errors import QflowError, Suspend
 from qflow.services.branches import Branches
@@ -70,9 +71,11 @@ def run_step() -> str:
         target=_keep_lease, args=(redis, keys, worker, options, stopped), daemon=True
     )
     beat.start()
+    unlisten = listen(options.heard_bytes)
     try:
         return _execute(redis, keys, options, claimed(reply), reply[4], settings.path)
     finally:
+        unlisten()
         stopped.set()
         beat.join()
         run(redis, lease.rescue(keys, worker, options.ttl_s, leaving=True))

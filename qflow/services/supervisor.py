@@ -110,6 +110,7 @@ def worker_options(settings: Settings) -> Options:
         keep=Retention(settings.ms("retention") // 1000, settings.ms("retention_failed") // 1000),
         ttl_s=settings.kept_s[0],
         version=__version__,
+        heard_bytes=settings.step_log * 1024,
     )
 
 

@@ -23,6 +23,7 @@ from qflow.engine.apply import Retention
 from qflow.engine.clock import Clock
 from qflow.engine.commit import Committer
 from qflow.engine.execute import Engine
+from qflow.engine.hearing import listen
 from qflow.engine.session import Terms
 from qflow.errors import QflowError
 from qflow.services.loop import LoopThread
@@ -53,6 +54,8 @@ class Options:
     keep: Retention
     ttl_s: int
     version: str
+    heard_bytes: int = 0
+    """How much of what an attempt of a step prints and logs is kept."""
 
     @property
     def wip_ttl_s(self) -> int:
@@ -89,6 +92,13 @@ class Worker:
     def run(self, stop: threading.Event) -> bool:
         """Work until `stop` is set, then drain; return whether every run was let go of in time."""
         self._beat(first=True)
+        unlisten = listen(self._options.heard_bytes)
+        try:
+            return self._work(stop)
+        finally:
+            unlisten()
+
+    def _work(self, stop: threading.Event) -> bool:
         for name, target in (("beat", self._keep_beating), ("flush", self._keep_flushing)):
             threading.Thread(target=target, name=name, daemon=True).start()
         threading.Thread(target=self._watch_stop, args=(stop,), name="stop", daemon=True).start()

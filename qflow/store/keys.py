@@ -13,6 +13,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
+from qflow.store.dashboard_keys import DashboardKeys
+
 RQ: Final = "rq"
 """Prefix of RQ's keys."""
 
@@ -238,7 +240,7 @@ class _OfRQ(_Namespace):
         return f"{RQ}:queues"
 
 
-class Keys(_Waits, _Control, _Flow, _OfRQ):
+class Keys(_Waits, _Control, _Flow, _OfRQ, DashboardKeys):
     """The keys of one namespace."""
 
     # -- events
@@ -263,8 +265,8 @@ class Keys(_Waits, _Control, _Flow, _OfRQ):
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output,
         error, attempt, lane; flow (its limits), ahead (its priority, ms) and age (its place among
-        those who wait); gates, gate and gather until it starts, where that is later; merged, ts,
-        first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
+        those who wait); gates, gate and gather until it starts, where that is later, and held, why;
+        merged, ts, first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
         batch; watched, reason and request where something may end it, or did; origin, again and
         edit where it was run again; `patch:<id>` where it took the new path at a change of its
         code; forked (1 where several steps were ever open at once), settled (how many open ones
@@ -324,6 +326,10 @@ class Keys(_Waits, _Control, _Flow, _OfRQ):
     def functions(self) -> str:
         """Hash. Function id → specification (JSON). Written by `publish`; permanent."""
         return f"{self.ns}:functions"
+
+    def versions(self, function: str) -> str:
+        """Hash. Version → `first|last|specification`, times in ms. Written by `publish`; permanent."""
+        return f"{self.functions}:versions:{function}"
 
     @cached_property
     def functions_version(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import hiredis
@@ -82,11 +82,22 @@ def packed(call: Call) -> bytes:
 
 def _packed(call: Call, items: Sequence[Sequence[Any]]) -> bytes:
     keys = call.keys
-    parts = ["EVALSHA", script(call.script).sha, len(keys), *keys, *call.args]
-    for item in items:
-        parts += item
-    command: bytes = pack(tuple(parts))
-    return command
+    if not items:
+        command: bytes = pack(("EVALSHA", script(call.script).sha, len(keys), *keys, *call.args))
+        return command
+    count, head = _head(call.script, tuple(keys), tuple(call.args))
+    parts = items[0] if len(items) == 1 else [part for item in items for part in item]
+    rest: bytes = pack(tuple(parts))
+    return b"*%d\r\n%b%b" % (count + len(parts), head, rest[rest.index(b"\n") + 1 :])
+
+
+@lru_cache(maxsize=256)
+def _head(name: str, keys: tuple[str, ...], args: tuple[Any, ...]) -> tuple[int, bytes]:
+    """Return what is the same in many calls, packed, and how many parts it has: packing a part takes
+    longer than looking all of them up."""
+    parts = ("EVALSHA", script(name).sha, len(keys), *keys, *args)
+    packed_parts: bytes = pack(parts)
+    return len(parts), packed_parts[packed_parts.index(b"\n") + 1 :]
 
 
 def run_all(redis: Redis, calls: Sequence[Call]) -> list[Any]:

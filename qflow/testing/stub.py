@@ -67,9 +67,10 @@ class Script(Stub):
 
 
 class Stubs:
-    """The stubs of a harness, by function and step."""
+    """The stubs of a harness, by function and step; `otherwise` stands for all steps that have none."""
 
     def __init__(self, *, real_steps: bool) -> None:
+        self.otherwise: Callable[[str, Execute], Execute] | None = None
         self._real_steps = real_steps
         self._stubs: dict[tuple[str, str], Script] = {}
 
@@ -83,6 +84,8 @@ class Stubs:
         for step in (effect.step, effect.call.id):
             if (function, step) in self._stubs:
                 return self._stubs[function, step].in_place_of(effect)
+        if self.otherwise is not None:
+            return self.otherwise(function, effect)
         if not self._real_steps:
             raise UsageError(
                 f"step {effect.step!r} of {function!r} has no stub, and real_steps=False keeps it from "

@@ -8,33 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from qflow.read import doctor, events, functions, query, runs, topology
+from qflow.read import bulks, doctor, events, finding, functions, query, runs, topology, webhooks
 from qflow.read.faults import faults
 from qflow.read.pace import paces
 from qflow.read.stats import overview
 from qflow.read.timeline import as_dict
 from qflow.read.waterfall import waterfall
-from qflow.web import audit
-from qflow.web.exchange import Answer, Ask, Json, Page, Refused, Site
+from qflow.web import api_runs, audit
+from qflow.web.exchange import Answer, Ask, Endpoint, Json, Refused, Site
 from qflow.web.intake import accept
-from qflow.web.pages import acting
+from qflow.web.pages import acting, bulk
+from qflow.web.pages import webhooks as hooks
 from qflow.web.pages.events import ignored, received
 from qflow.web.pages.story import tell
 
 _MOST: Final = 500
-
-
-class Endpoint(NamedTuple):
-    """A path under /api/v1: what it gives, and the parameters of its query with their meaning."""
-
-    path: str
-    page: Page
-    summary: str
-    query: tuple[tuple[str, str], ...] = ()
-    method: str = "GET"
-    role: str = "viewer"
 
 
 def _functions(site: Site, _ask: Ask) -> Answer:
@@ -92,7 +82,7 @@ def _event(site: Site, ask: Ask) -> Answer:
     views = functions.functions(site.redis, site.keys)
     (found,) = received(site, [row], views)
     started = {run.function for run in found.runs}
-    left = ignored(row, [view for view in views if view.id not in started])
+    left = ignored(site, row, [view for view in views if view.id not in started])
     return Json(
         {
             **found.row.as_dict(),
@@ -108,7 +98,8 @@ def _send(site: Site, ask: Ask) -> Answer:
 
 def _errors(site: Site, ask: Ask) -> Answer:
     groups = faults(site.redis, site.keys, ask.query.get("function", ""))
-    return Json({"errors": [group.as_dict() for group in groups]})
+    mask = site.opener.mask
+    return Json({"errors": [{**g.as_dict(), "message": mask.text(g.message)} for g in groups]})
 
 
 def _workers(site: Site, _ask: Ask) -> Answer:
@@ -153,6 +144,46 @@ def _pause(site: Site, ask: Ask) -> Answer:
     how = wanted.get("how", "hold") if isinstance(wanted, dict) else ""
     acting.pause_function(site, ask.path["function"], how)
     return Json({"paused": how})
+
+
+def _find(site: Site, ask: Ask) -> Answer:
+    found = finding.find(site.redis, site.keys, ask.query.get("q", ""))
+    return Json(
+        {"found": [{**each._asdict(), "path": f"/{each.kind}s/{each.id}"} for each in found]}
+    )
+
+
+def _bulks(site: Site, _ask: Ask) -> Answer:
+    return Json({"bulk": [view.as_dict() for view in bulks.newest(site.redis, site.keys)]})
+
+
+def _begin_bulk(site: Site, ask: Ask) -> Answer:
+    return Json(bulk.begin_json(site, ask).as_dict())
+
+
+def _bulk(site: Site, ask: Ask) -> Answer:
+    return Json(bulks.find(site.redis, site.keys, ask.path["bulk"]).as_dict())
+
+
+def _stop_bulk(site: Site, ask: Ask) -> Answer:
+    name = bulk.stop_bulk(site, ask.path["bulk"])
+    return Json(bulks.find(site.redis, site.keys, name).as_dict())
+
+
+def _webhooks(site: Site, _ask: Ask) -> Answer:
+    return Json({"webhooks": [view.as_dict() for view in webhooks.webhooks(site.redis, site.keys)]})
+
+
+def _save_webhook(site: Site, ask: Ask) -> Answer:
+    wanted = ask.json()
+    if not isinstance(wanted, dict) or not all(isinstance(each, str) for each in wanted.values()):
+        raise Refused(400, "the body is an object of texts: id, preset, event, secret_env")
+    return Json(hooks.save_webhook(site, wanted).as_dict())
+
+
+def _remove_webhook(site: Site, ask: Ask) -> Answer:
+    hooks.remove_webhook(site, ask.path["webhook"])
+    return Json({"removed": ask.path["webhook"]})
 
 
 def _resume(site: Site, ask: Ask) -> Answer:
@@ -213,9 +244,34 @@ _TABLE: Final = (
         "functions/{function}/pause", _pause, "Pause: {how: hold or skip}", (), "POST", "operator"
     ),
     Endpoint("functions/{function}/resume", _resume, "End a pause", (), "POST", "operator"),
+    Endpoint(
+        "find", _find, "What has an id: runs and events", (("q", "an id, or part of a run's"),)
+    ),
+    Endpoint("bulk", _bulks, "Actions on many runs, newest first"),
+    Endpoint(
+        "bulk",
+        _begin_bulk,
+        "Act on many runs: {kind: cancel, rerun or retry, q or runs: [id], rate: runs a second}",
+        (),
+        "POST",
+        "operator",
+    ),
+    Endpoint("bulk/{bulk}", _bulk, "One action: how far it is, and with which runs it failed"),
+    Endpoint("bulk/{bulk}/stop", _stop_bulk, "Stop it", (), "POST", "operator"),
+    Endpoint("webhooks", _webhooks, "Webhooks with their counts and newest deliveries"),
+    Endpoint(
+        "webhooks",
+        _save_webhook,
+        "Add or change one: {id, preset, event, secret_env, header, id_header}, headers optional",
+        (),
+        "POST",
+        "admin",
+    ),
+    Endpoint("webhooks/{webhook}/remove", _remove_webhook, "Remove one", (), "POST", "admin"),
     Endpoint("errors", _errors, "Failed runs by fingerprint", (("function", "only of this one"),)),
     Endpoint("workers", _workers, "Workers with their leases, and the leading scheduler"),
     Endpoint("health", _health, "What `qflow doctor` finds"),
+    *api_runs.TABLE,
     Endpoint("audit", _audit, "Who did what", (), "GET", "admin"),
 )
 
@@ -235,6 +291,13 @@ def document(prefix: str = "") -> dict[str, Any]:
         "post": {
             "summary": "Send events as Inngest's clients do; the key is an event key",
             "parameters": [_parameter("key", "path", "an event key")],
+            **_answers(),
+        }
+    }
+    paths["/w/{webhook}"] = {
+        "post": {
+            "summary": "Deliver to a webhook; the signature is the login",
+            "parameters": [_parameter("webhook", "path", "the id of a webhook")],
             **_answers(),
         }
     }

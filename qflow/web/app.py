@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -26,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from qflow.core.event import MAX_EVENT_BYTES
 from qflow.errors import QflowError
 from qflow.read.runs import now_ms
-from qflow.web import api, audit, intake, login
+from qflow.web import api, audit, hooks, intake, login
 from qflow.web.access import Attempts, Who
 from qflow.web.bodies import read_body
 from qflow.web.exchange import Answer, Ask, Go, Html, Json, Page, Refused, Site
@@ -35,12 +36,17 @@ from qflow.web.live import Live
 from qflow.web.pages import (
     acting,
     approvals,
+    bulk,
+    comparing,
     errors,
     events,
     health,
+    limits,
     runs,
+    schedules,
     sending,
     story,
+    webhooks,
     workers,
     workflow,
     workflows,
@@ -68,9 +74,17 @@ PAGES: Final = (
     Place("/workflows/{function}/steps", workflow.steps),
     Place("/workflows/{function}/code", workflow.code),
     Place("/workflows/{function}/configuration", workflow.configuration),
+    Place("/workflows/{function}/versions", workflow.versions),
     Place("/runs", runs.listing),
+    Place("/bulk", bulk.listing),
+    Place("/bulk", bulk.start, "operator", post=True),
+    Place("/bulk/new", bulk.preview, "operator"),
+    Place("/bulk/{bulk}", bulk.show),
+    Place("/bulk/{bulk}/stop", bulk.halt, "operator", post=True),
     Place("/runs/{run}", story.show),
     Place("/runs/{run}/history", story.history),
+    Place("/runs/{run}/against", comparing.choose),
+    Place("/runs/{run}/against/{other}", comparing.show),
     Place("/runs/{run}/json", story.download),
     Place("/runs/{run}/cancel", acting.cancel, "operator", post=True),
     Place("/runs/{run}/again", acting.again_form, "operator"),
@@ -84,9 +98,15 @@ PAGES: Final = (
     Place("/events/send", sending.send, "operator", post=True),
     Place("/events/rejected", events.rejected),
     Place("/events/{event}", events.show),
+    Place("/webhooks", webhooks.listing),
+    Place("/webhooks", webhooks.save, "admin", post=True),
+    Place("/webhooks/{webhook}/remove", webhooks.remove, "admin", post=True),
     Place("/errors", errors.listing),
     Place("/approvals", approvals.listing),
     Place("/approvals/{approval}/{decision}", approvals.decide, "operator", post=True),
+    Place("/schedules", schedules.listing),
+    Place("/schedules/{function}/run", schedules.run_now, "operator", post=True),
+    Place("/limits", limits.listing),
     Place("/workers", workers.listing),
     Place("/health", health.show),
     Place("/audit", audit.show, "admin"),
@@ -110,6 +130,7 @@ def create_app(site: Site, closing: Callable[[], bool] = lambda: False) -> ASGIA
         *(_route(site, place) for place in PAGES),
         *(_route(site, Place(e.path, e.page, e.role, e.method == "POST")) for e in api.ENDPOINTS),
         Route("/e/{key}", intake.endpoint(site), methods=["POST"]),
+        Route("/w/{webhook}", hooks.endpoint(site), methods=["POST"]),
         Route("/login", login.endpoint(site, attempts), methods=["GET", "POST"]),
         Route(
             "/logout", _endpoint(site, Place("/logout", login.leave, post=True)), methods=["POST"]
@@ -168,7 +189,16 @@ async def _ask(request: Request, who: Who, place: Place) -> Ask:
 def _respond(site: Site, place: Place, ask: Ask) -> Response:
     if place.post:
         audit.note(site, ask, place.path)
+    elif ask.query.get("unmask"):
+        site = _unmasked(site, ask, place)
     return _response(site, ask, place.page(site, ask))
+
+
+def _unmasked(site: Site, ask: Ask, place: Place) -> Site:
+    if not site.unmasks_for(ask.who):
+        raise Refused(403, "masked values are not shown to you: QFLOW_UNMASK says who may see them")
+    audit.note(site, ask, f"{place.path} unmasked")
+    return replace(site, opener=site.opener.unmasked())
 
 
 def _response(site: Site, ask: Ask, answer: Answer) -> Response:
@@ -190,6 +220,7 @@ def page_text(site: Site, ask: Ask, answer: Html) -> str:
     context["partial"] = ask.partial
     context["now"] = now_ms(site.redis)
     context["vitals"] = vitals(site)
+    context["may_unmask"] = site.unmasks_for(ask.who) and not ask.query.get("unmask")
     context["is_open"] = site.access.is_open
     return render(answer.template, {**context, **answer.context})
 

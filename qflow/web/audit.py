@@ -16,11 +16,21 @@ _MOST: Final = 300
 def note(site: Site, ask: Ask, path: str) -> None:
     """Write down an action before it is done, so that none is done unwritten."""
     what = path.format(**ask.path) if ask.path else path
-    details = {name: value[:_MOST] for name, value in ask.form.items() if name != "token"}
+    details = {name: _told(site, value) for name, value in ask.form.items() if name != "token"}
     site.redis.call(
         "XADD", site.keys.audit, "MAXLEN", "~", KEPT, "*", "who", ask.who.name, "role", ask.who.role,
         "what", what, "details", json.dumps(details),
     )  # fmt: skip
+
+
+def _told(site: Site, value: str) -> str:
+    """Return a field of a form as the log keeps it: short, and without what is masked."""
+    try:
+        data = json.loads(value)
+    except (ValueError, RecursionError):
+        return site.opener.mask.text(value)[:_MOST]
+    shown = site.opener.mask.value(data)
+    return (value if shown == data else json.dumps(shown))[:_MOST]
 
 
 def entries(site: Site, count: int = _SHOWN) -> list[dict[str, Any]]:

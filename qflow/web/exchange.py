@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from qflow.core.middleware import Hooks
 from qflow.errors import QflowError
@@ -30,7 +30,8 @@ class Refused(QflowError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all pages share. `prefix` is the path that the dashboard lives under, "" or "/qflow"."""
+    """What all pages share. `prefix` is the path that the dashboard lives under, "" or "/qflow";
+    `unmask` the role that may see masked values, "nobody" for none."""
 
     redis: Redis
     keys: Keys
@@ -38,7 +39,13 @@ class Site:
     opener: Opener = field(default_factory=Opener)
     hooks: Hooks | None = None
     prefix: str = ""
+    unmask: str = "nobody"
     keep: Keep = field(default_factory=lambda: Keep(500, 7 * 86_400))
+
+    def unmasks_for(self, who: Who | None) -> bool:
+        """Return whether masked values may be shown to somebody."""
+        allowed = who is not None and self.unmask == who.role
+        return allowed and not self.opener.mask.is_empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +100,14 @@ class Go:
 
 Answer = Html | Json | Go
 Page = Callable[[Site, Ask], Answer]
+
+
+class Endpoint(NamedTuple):
+    """A path under /api/v1: what it gives, and the parameters of its query with their meaning."""
+
+    path: str
+    page: Page
+    summary: str
+    query: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+    role: str = "viewer"

@@ -14,8 +14,8 @@ from qflow.web.access import LOCAL, Access, Who
 from qflow.web.refusals import refuse
 
 COOKIE: Final = "qflow_session"
-EVENTS: Final = "/e/"
-"""Paths that take event keys instead of logins."""
+UNLOGGED: Final = ("/e/", "/w/")
+"""Paths that take event keys and signatures instead of logins."""
 
 _OPEN_PATHS: Final = ("/static/", "/login", "/healthz")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -60,7 +60,7 @@ class Guard:
             await refuse(scope, 403, refused)(scope, receive, with_headers)
             return
         who = self._who(headers)
-        if who is None and not path.startswith((*_OPEN_PATHS, EVENTS)):
+        if who is None and not path.startswith((*_OPEN_PATHS, *UNLOGGED)):
             answer = refuse(scope, 401, "log in first, or send Authorization: Bearer TOKEN")
             await answer(scope, receive, with_headers)
             return

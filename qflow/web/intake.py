@@ -6,6 +6,7 @@ refusal, which names the place, leaves nothing half-sent.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
@@ -26,6 +27,9 @@ from qflow.web.refusals import status_of
 
 MAX_EVENTS: Final = 5_000
 MAX_BYTES: Final = 64 << 20
+_SEED: Final = "x-inngest-event-id-seed"
+_ENTROPY: Final = 10
+_MS_DIGITS: Final = 14
 
 
 def endpoint(site: Site) -> Callable[[Request], Awaitable[Response]]:
@@ -36,7 +40,7 @@ def endpoint(site: Site) -> Callable[[Request], Awaitable[Response]]:
             if not site.access.takes_event_key(request.path_params["key"]):
                 raise Refused(401, "this event key is not known here: see QFLOW_EVENT_KEYS")
             body = await read_body(request, MAX_BYTES)
-            ids = await run_in_threadpool(accept, site, body)
+            ids = await run_in_threadpool(accept, site, body, request.headers.get(_SEED, ""))
         except QflowError as error:
             status = status_of(error)
             return JSONResponse({"error": str(error), "status": status}, status)
@@ -45,8 +49,9 @@ def endpoint(site: Site) -> Callable[[Request], Awaitable[Response]]:
     return receive
 
 
-def accept(site: Site, body: bytes) -> list[str]:
-    """Send the events of a body and return their ids.
+def accept(site: Site, body: bytes, seed: str = "") -> list[str]:
+    """Send the events of a body and return their ids; `seed` makes those that the events lack, so
+    that a client that repeats a request whose answer was lost sends each event once.
 
     Raises Refused, naming the event and what is wrong with it, and RedisError.
     """
@@ -55,11 +60,12 @@ def accept(site: Site, body: bytes) -> list[str]:
         raise Refused(413, f"{len(items)} events in one request, over the limit of {MAX_EVENTS}")
     single = len(items) == 1
     now_ms = time.time_ns() // 1_000_000
+    ids = _ids(seed, now_ms)
     events = []
     for number, (item, place) in enumerate(items):
         where = place or ("the event" if single else f"event {number}")
         try:
-            event = read_event(item, now_ms)
+            event = read_event(item, now_ms, ids(number))
             encode_data(event)
         except LimitError as error:
             raise Refused(413, f"{where}: {error}") from None
@@ -69,8 +75,9 @@ def accept(site: Site, body: bytes) -> list[str]:
     return stream.append(site.redis, site.keys, events) if events else []
 
 
-def read_event(item: Any, now_ms: int) -> Event[Any]:
+def read_event(item: Any, now_ms: int, own_id: str = "") -> Event[Any]:
     """Return the event that a JSON object stands for; fields that qflow has no use for are left out.
+    `own_id` is its id where it has none.
 
     Raises UsageError where it is none.
     """
@@ -83,10 +90,27 @@ def read_event(item: Any, now_ms: int) -> Event[Any]:
     return Event(
         item.get("name"),  # type: ignore[arg-type]  # Event says what is wrong with it
         item.get("data") if item.get("data") is not None else {},
-        item.get("id") or ulid(now_ms, os.urandom(10)),
+        item.get("id") or own_id or ulid(now_ms, os.urandom(10)),
         now_ms if ts in (None, 0) else ts,
         "" if version is None else str(version),
     )
+
+
+def _ids(seed: str, now_ms: int) -> Callable[[int], str]:
+    """Return what makes the id of an event by its number: of a seed, `ms,entropy`, always the same."""
+    ms, _, entropy = seed.partition(",")
+    try:
+        start = base64.b64decode(entropy, validate=True)
+    except ValueError:
+        start = b""
+    if len(start) != _ENTROPY or not (ms.isascii() and ms.isdigit() and len(ms) <= _MS_DIGITS):
+        return lambda _number: ulid(now_ms, os.urandom(_ENTROPY))
+    first = int.from_bytes(start, "big")
+
+    def made(number: int) -> str:
+        return ulid(int(ms), ((first + number) % (1 << 80)).to_bytes(_ENTROPY, "big"))
+
+    return made
 
 
 def _items(body: bytes) -> list[tuple[Any, str]]:

@@ -40,12 +40,14 @@ def status_of(error: QflowError) -> int:
 
 
 def refuse(scope: Scope, status: int, message: str) -> Response:
-    """Return the answer: JSON under /api and /e, for browsers a page, or the way to log in."""
+    """Return the answer: JSON under /api, /e and /w, for browsers a page, or the way to log in."""
     state: dict[str, Any] = scope.get("state", {})
     prefix = scope.get("qflow.prefix", "")
     headers = Headers(scope=scope)
     path = scope["path"].removeprefix(prefix)
-    if path.startswith(("/api/", "/e/")) or "text/html" not in headers.get("accept", "text/html"):
+    if path.startswith(("/api/", "/e/", "/w/")) or "text/html" not in headers.get(
+        "accept", "text/html"
+    ):
         return JSONResponse({"error": message, "status": status}, status)
     partial = headers.get("hx-request") == "true"
     if status == 401 and not partial:

@@ -10,6 +10,8 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from qflow.read.said import given, of_attempt
+from qflow.read.waterfall import waterfall
 from qflow.web import coloured, words
 from qflow.web.drawing import rects, ruler, spark
 
@@ -56,7 +58,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("ago", "clock", "compact", "count", "error_line", "length", "percent"):
+    for name in ("ago", "clock", "compact", "count", "error_line", "length", "percent", "zoned"):
         made.filters[name] = getattr(words, name)
     made.filters["length_of"] = len
     made.filters["safe_text"] = words.safe  # Jinja's own `safe` would leave text unescaped
@@ -64,7 +66,10 @@ def environment() -> Environment:
     made.filters["python"] = coloured.python
     made.filters["moment"] = moment
     made.filters["code_marks"] = code_marks
-    made.globals.update(spark=spark, ruler=ruler, rects=rects, asset=version())
+    made.globals.update(
+        spark=spark, ruler=ruler, rects=rects, said_by=of_attempt, given=given, waterfall=waterfall
+    )
+    made.globals["asset"] = version()
     return made
 
 

@@ -13,11 +13,14 @@ from qflow.config import Settings
 from qflow.core.middleware import Hooks
 from qflow.core.sealed import KEYS_VARIABLE
 from qflow.discovery import redis_url
-from qflow.errors import ConfigError
+from qflow.engine.bulk import Bulks
+from qflow.errors import ConfigError, QflowError
+from qflow.read.masked import Mask
 from qflow.read.opened import Opener
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.store.stream import Keep
+from qflow.telemetry import emit
 from qflow.web.access import Access, read_access
 from qflow.web.exchange import Site
 
@@ -79,9 +82,10 @@ def site_of(settings: Settings) -> Site:
         redis=Redis(redis_url(settings)),
         keys=Keys(settings.namespace),
         access=access_of(settings),
-        opener=Opener(hooks.decoded) if hooks else Opener(),
+        opener=Opener(hooks.decoded if hooks else None, Mask(settings.masked.split(","))),
         hooks=hooks,
         prefix=_prefix(settings),
+        unmask=settings.unmask,
         keep=Keep(*settings.kept_s),
     )
 
@@ -95,7 +99,8 @@ def run(site: Site, place: Place) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises again what ended it
         signal.signal(number, stop)
-    server.run(sockets=[place.sock])
+    with Working(site):
+        server.run(sockets=[place.sock])
 
 
 def start(site: Callable[[], Site], place: Place) -> Callable[[], None]:
@@ -104,10 +109,12 @@ def start(site: Callable[[], Site], place: Place) -> Callable[[], None]:
     stopped = threading.Event()
 
     def serve() -> None:
-        server = _server(site())
+        made = site()
+        server = _server(made)
         servers.append(server)
         server.should_exit = stopped.is_set()
-        server.run(sockets=[place.sock])
+        with Working(made):
+            server.run(sockets=[place.sock])
 
     thread = threading.Thread(target=serve, name="dashboard", daemon=True)
     thread.start()
@@ -120,6 +127,34 @@ def start(site: Callable[[], Site], place: Place) -> Callable[[], None]:
         place.sock.close()
 
     return stop
+
+
+class Working:
+    """A thread that carries actions on many runs on, while pages are served."""
+
+    def __init__(self, site: Site) -> None:
+        holder = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+        self._bulks = Bulks(site.redis, site.keys, site.keep, holder)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="actions", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self._stopped.set()
+        self._thread.join(2.0)
+
+    def _work(self) -> None:
+        wait_s = 0.0
+        while not self._stopped.wait(wait_s):
+            try:
+                wait_s = self._bulks.work()
+            except QflowError:  # Redis is out of reach, which every page says
+                wait_s = 1.0
+            except Exception as error:  # noqa: BLE001  # one bad action must not end all others
+                emit("loop.failed", loop="actions", error=str(error))
+                wait_s = 1.0
 
 
 def _server(site: Site) -> Any:

@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import unified_diff
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from qflow.core.cron import Cron, describe, next_tick
 from qflow.core.durations import from_ms
@@ -15,6 +17,7 @@ LONGEST_SHOWN: Final = 20_000
 """Characters of a payload that a page shows; the rest is a click away."""
 
 
+_MOST_COMPARED: Final = 3_000
 _PART: Final = re.compile(r"(\d+)([a-z]+)")
 
 
@@ -58,6 +61,11 @@ def clock(ms: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S") + f".{ms % 1000:03d}Z"
 
 
+def zoned(ms: int, zone: str) -> str:
+    """Return a moment as clocks in a zone show it, to the minute."""
+    return datetime.fromtimestamp(ms / 1000, ZoneInfo(zone)).strftime("%a %d %b %H:%M %Z")
+
+
 def percent(share: float) -> str:
     """Return a share of one, as exact as one wants to read it."""
     if 0 < share < 0.01:
@@ -79,6 +87,21 @@ def compact(value: Any, width: int = 120) -> str:
     """Return a value as JSON on one line, cut to `width`."""
     text = safe(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def difference(left: Any, right: Any) -> list[tuple[str, str]]:
+    """Return how two values differ as JSON, a line each with its mark: "-" only left, "+" only right, " "
+    both, "…" where like lines were left out; nothing where they are the same."""
+    return line_difference(pretty(left), pretty(right)) if left != right else []
+
+
+def line_difference(left: str, right: str) -> list[tuple[str, str]]:
+    """Return how two texts differ, as `difference` does."""
+    one, other = (safe(text).splitlines()[:_MOST_COMPARED] for text in (left, right))
+    lines = list(unified_diff(one, other, lineterm="", n=3))[2:]
+    if lines and lines[0].startswith("@@ -1"):
+        lines.pop(0)
+    return [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in lines]
 
 
 def error_line(error: Mapping[str, Any] | None) -> str:

@@ -15,7 +15,8 @@ from qflow.core.event import Event
 
 AXE = Path(os.environ.get("NODE_PATH", "/nonexistent")) / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
-PATHS = ("/", "/workflows/ship/steps", "/runs", "/events", "/events/send", "/errors", "/health")
+PATHS = ("/", "/workflows/ship/steps", "/runs", "/events", "/events/send", "/errors", "/health",
+         "/webhooks", "/bulk", "/bulk/new?kind=rerun&q=status:failed", "/events/rejected")  # fmt: skip
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs axe-core from npm, in NODE_PATH")

@@ -60,7 +60,7 @@ def test_a_failure_is_found_understood_and_mended(world: World, page: Page) -> N
     page.get_by_role("link", name="Runs", exact=True).click()
     expect(page.locator("main tbody tr").first).to_contain_text("completed")
     page.locator("main tbody tr").first.click()
-    expect(page.locator(".columns")).to_contain_text("parcel to Elm Street")
+    expect(page.locator(".columns").last).to_contain_text("parcel to Elm Street")
 
 
 def test_the_list_stays_still_and_tells_of_news(world: World, page: Page) -> None:

@@ -262,3 +262,16 @@ def test_functions_that_share_a_limit_agree_on_it(world: World) -> None:
             continue
         with pytest.raises(DefinitionError, match="but function 'one' to 1; give both the same"):
             define(lambda: None)
+
+
+def test_a_limited_run_is_woken_as_soon_as_its_wait_is_over(world: World) -> None:
+    @world.app.function("f", trigger="go", concurrency=1)
+    def f(step: SyncStep) -> str:
+        return str(step.wait_for_signal("bell", "bell"))
+
+    world.worker()
+    event = world.send("go")
+    world.until(lambda: world.app.signal("bell", "rung"), "the step to wait")
+    assert world.ended(event, "f").output == "rung"
+    job = f"{world.run_of(event, 'f')}-enter-2"
+    assert world.redis.call("HGET", world.keys.job(job), "rank") is None, "it goes past nobody"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from cases.world import World
+from node import run_node
 
 MESSAGE = {
     "email": "jane@example.com",
@@ -45,21 +44,8 @@ def test_redis_cli(world: World) -> None:
 
 
 def test_node(world: World) -> None:
-    """Needs the npm package `redis`: in node_modules here or above, or where NODE_PATH says."""
-    node, folder = shutil.which("node"), node_modules()
-    if node is None or folder is None:
-        reason = "node is not installed" if node is None else "npm package `redis` is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
     seen = started(world)
-    script = world.folder / "send.mjs"
-    script.write_text(NODE)
-    (world.folder / "node_modules").symlink_to(folder)
-    subprocess.run(
-        [node, str(script), world.url, world.keys.events, json.dumps(MESSAGE)],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
+    run_node(NODE, world.folder, "redis", world.url, world.keys.events, json.dumps(MESSAGE))
     assert seen("from-node") == MESSAGE
 
 
@@ -77,9 +63,3 @@ def started(world: World) -> Callable[[str], object]:
         return seen[event]
 
     return data
-
-
-def node_modules() -> Path | None:
-    named = [Path(part) for part in os.environ.get("NODE_PATH", "").split(os.pathsep) if part]
-    above = [folder / "node_modules" for folder in Path(__file__).resolve().parents]
-    return next((folder for folder in (*named, *above) if (folder / "redis").is_dir()), None)

@@ -221,3 +221,21 @@ def test_doctor_prints_no_password_but_in_a_url_that_the_user_set(
         assert qflow("doctor", "--json", "--redis-url", url).json["redis"]["url"] == url
     finally:
         scene.redis.call("ACL", "DELUSER", "ann")
+
+
+def test_a_run_is_shown_with_what_its_steps_said(scene: Scene, qflow: Command) -> None:
+    log = json.dumps([[1, "print", "hello \x1b[2J"], [2, "warning", "careful"]])
+    run = scene.start("pay")
+    scene.claim().open("charge").store(1, log=log).complete("ok")
+    said = qflow("runs", "show", run, "--logs").out
+    assert re.search(r"print +charge +hello .*\[2J", said)
+    assert "\x1b" not in said
+    assert "hello" not in qflow("runs", "show", run).out
+    loud = qflow("runs", "show", run, "--level", "warning").out
+    assert ("careful" in loud, "hello" in loud) == (True, False)
+    assert qflow("runs", "show", run, "--json").json["steps"][0]["attempts"][0]["log"] == (
+        json.loads(log)
+    )
+    refused = qflow("runs", "show", run, "--level", "loud")
+    assert refused.code == 2
+    assert "is none of debug, info, warning, error" in refused.err

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import yaml
 from qflow.cli.commands import COMMANDS
 from qflow.config import Settings, env_name, load
 from qflow.core.durations import to_ms
+from qflow.errors import ConfigError
+from qflow.web.server import access_of
 
 PROCESSES = ("router", "scheduler", "worker")
 
@@ -89,7 +92,7 @@ def test_compose_follows_the_specification(compose: dict[str, Any], schema: dict
 
 def test_compose_runs_what_the_issue_asks_for(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert services.keys() == {"redis", *PROCESSES, "prometheus"}
+    assert services.keys() == {"redis", *PROCESSES, "dashboard", "prometheus"}
     assert services["worker"]["deploy"]["replicas"] == 2
     for name in PROCESSES:
         assert services[name]["command"][0] == name
@@ -132,3 +135,23 @@ def test_mounted_and_built_paths_exist(name: str, deploy: Path, compose: dict[st
     assert (deploy / service["build"]["context"] / service["build"]["dockerfile"]).is_file()
     for volume in service.get("volumes", ()):
         assert (deploy / volume.split(":")[0]).is_dir()
+
+
+def test_compose_serves_a_dashboard_that_nobody_enters_without_a_token(
+    compose: dict[str, Any],
+) -> None:
+    service = compose["services"]["dashboard"]
+    assert service["command"] == ["dashboard"]
+    assert service["ports"] == ["127.0.0.1:8288:8288"]
+    needed = service["environment"]["QFLOW_DASHBOARD_TOKENS"]
+    assert needed.startswith("${QFLOW_DASHBOARD_TOKENS:?")
+    given = {
+        name: "me:admin:0123456789abcdef" if value == needed else value
+        for name, value in service["environment"].items()
+        if value == needed or "$" not in value
+    }
+    settings = load(environ=given)
+    assert settings.dashboard_port == 8288
+    assert not access_of(settings).is_open
+    with pytest.raises(ConfigError, match="needs tokens"):
+        access_of(replace(settings, dashboard_tokens=""))

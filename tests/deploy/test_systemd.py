@@ -16,7 +16,12 @@ from qflow.core.durations import to_ms
 
 Run = Callable[..., str]
 
-UNITS = ("qflow-router.service", "qflow-scheduler.service", "qflow-worker@.service")
+UNITS = (
+    "qflow-router.service",
+    "qflow-scheduler.service",
+    "qflow-worker@.service",
+    "qflow-dashboard.service",
+)
 PROGRAM = "/opt/qflow/bin/qflow"
 
 
@@ -75,7 +80,10 @@ def test_the_environment_file_holds_settings_that_exist(deploy: Path) -> None:
 
 def test_the_units_run_what_the_compose_file_runs(units: dict[str, str], deploy: Path) -> None:
     services = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]
-    commands = [" ".join(services[name]["command"]) for name in ("router", "scheduler", "worker")]
+    commands = [
+        " ".join(services[name]["command"])
+        for name in ("router", "scheduler", "worker", "dashboard")
+    ]
     started = [values(unit, "ExecStart")[0] for unit in units.values()]
     assert started == [f"{PROGRAM} {command}" for command in commands]
 

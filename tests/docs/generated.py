@@ -1,7 +1,7 @@
 """The parts of docs/ that are made from the code; run as a script, it rewrites them.
 
-`docs/settings.md` as a whole; in `docs/internals.md` what stands between `<!-- made: name -->` and
-`<!-- end -->`.
+`docs/settings.md` and `docs/llms.txt` as a whole; in `docs/internals.md` what stands between
+`<!-- made: name -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from api.surface import listing, public
 
 from qflow.cli.commands import COMMANDS
 from qflow.config import Settings, env_name
@@ -23,6 +24,7 @@ from qflow.core.status import mermaid
 from qflow.store.keys import RQ, Keys
 
 ROOT = Path(__file__).parents[2]
+LLMS = ROOT / "docs" / "llms.txt"
 SETTINGS = ROOT / "docs" / "settings.md"
 INTERNALS = ROOT / "docs" / "internals.md"
 
@@ -58,6 +60,28 @@ def settings() -> str:
         for field in fields(Settings)
     )
     return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def llms() -> str:
+    """Return docs/llms.txt: the public API on one page, for models."""
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    links = "".join(
+        f"- [{page.read_text('utf-8').partition(chr(10))[0].lstrip('# ')}]({page.name})\n"
+        for page in pages
+    )
+    commands = "".join(f"- `qflow {name}`: {text}\n" for name, text in COMMANDS.items())
+    names = "".join(
+        f"### {name}\n\n{inspect.cleandoc(value.__doc__ or '')}\n\n"
+        for name, value in public().items()
+    )
+    guide = (ROOT / "qflow" / "cli" / "starter" / "AGENTS.md.txt").read_text("utf-8")
+    rules = guide.partition("## Rules of functions\n\n")[2]
+    return (
+        "# qflow\n\n> Durable, event-driven workflows in Python on Redis and RQ.\n\n"
+        "Made from the public API by `make docs`.\n\n"
+        f"## Rules of functions\n\n{rules}\n## Pages\n\n{links}\n## Commands\n\n{commands}\n"
+        f"## Signatures\n\n```\n{listing()}```\n\n## Public names\n\n{names.rstrip()}\n"
+    )
 
 
 def internals() -> str:
@@ -113,5 +137,6 @@ def _shown(key: str) -> str:
 
 
 if __name__ == "__main__":
+    LLMS.write_text(llms(), "utf-8")
     SETTINGS.write_text(settings(), "utf-8")
     INTERNALS.write_text(internals(), "utf-8")

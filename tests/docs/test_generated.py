@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from docs.generated import INTERNALS, SETTINGS, internals, settings
+from docs.generated import INTERNALS, LLMS, SETTINGS, internals, llms, settings
 
 from qflow.core.status import mermaid
 
@@ -11,6 +11,10 @@ REMEDY = "run `make docs`"
 
 def test_settings() -> None:
     assert SETTINGS.read_text("utf-8") == settings(), REMEDY
+
+
+def test_llms() -> None:
+    assert LLMS.read_text("utf-8") == llms(), REMEDY
 
 
 def test_internals() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -48,6 +48,13 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 @pytest.fixture
 def committer(redis: Redis) -> Committer:
     return Committer(redis)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def call(*what: object) -> Call:
@@ -101,6 +108,55 @@ def test_what_queues_up_meanwhile_goes_together(committer: Committer, recorder: 
         each.join(10)
         assert not each.is_alive()
     assert len(recorder.batches) <= 4
+
+
+def test_a_second_leader_writes_only_for_several(committer: Committer, recorder: Recorder) -> None:
+    recorder.hold.clear()
+    threads = [
+        threading.Thread(target=committer.submit, args=([call(n)],), daemon=True)
+        for n in range(1 + commit._WORTHWHILE)
+    ]
+    threads[0].start()
+    assert recorder.entered.acquire(timeout=5)
+    for waiting, each in enumerate(threads[1:-1], start=1):
+        each.start()
+        wait_until(lambda waiting=waiting: len(committer._queue) == waiting)  # type: ignore[misc]
+    assert len(recorder.batches) == 1
+    threads[-1].start()
+    assert recorder.entered.acquire(timeout=5)
+    assert [len(batch) for batch in recorder.batches] == [1, commit._WORTHWHILE]
+    recorder.hold.set()
+    for each in threads:
+        each.join(10)
+        assert not each.is_alive()
+    assert committer._leaders == 0
+
+
+def test_tasks_of_a_batch_wake_their_loop_once(
+    committer: Committer, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        recorder.hold.clear()
+        first = asyncio.ensure_future(committer.asubmit([call(0)]))
+        await loop.run_in_executor(None, recorder.entered.acquire)
+        rest = [asyncio.ensure_future(committer.asubmit([call(n)])) for n in range(1, 6)]
+        await asyncio.sleep(0)
+        woken: list[object] = []
+        wake = loop.call_soon_threadsafe
+
+        def counted(fn: Any, *args: Any) -> asyncio.Handle:
+            woken.append(fn)
+            return wake(fn, *args)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+        recorder.hold.set()
+        found = await asyncio.gather(first, *rest)
+        assert found == [[(n,)] for n in range(6)]
+        return len(woken)
+
+    assert asyncio.run(main()) == 2
+    assert len(recorder.batches) == 2
 
 
 def test_a_failure_reaches_every_writer_and_the_next_goes_through(

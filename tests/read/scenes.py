@@ -36,12 +36,14 @@ class Hand:
         assert script.run(self.scene.redis, call) == 1
         return self
 
-    def store(self, value: object = None, *, step: str = "", took_ms: int = 5) -> Hand:
+    def store(
+        self, value: object = None, *, step: str = "", took_ms: int = 5, log: str = ""
+    ) -> Hand:
         """The step at hand gave `value`; written with what comes next."""
         now = self.scene.now_ms()
         text = json.dumps({"ok": value})
         self.done = Done(
-            step or self.lane.step, text, self.lane.attempt, now - took_ms, now, ok=True
+            step or self.lane.step, text, self.lane.attempt, now - took_ms, now, ok=True, log=log
         )
         return self
 
@@ -115,10 +117,10 @@ class Scene:
         ]  # fmt: skip
         script.run(self.redis, directory.publish(self.keys, "shop:workers", specs, []))
 
-    def start(self, function: str, **terms: Any) -> str:
+    def start(self, function: str, data: object = None, **terms: Any) -> str:
         now = time.time_ns() // 1_000_000
         run = ulid(now, os.urandom(10))
-        event = json.dumps({"name": "order/paid", "id": run, "ts": now, "data": {"n": 1}})
+        event = json.dumps({"name": "order/paid", "id": run, "ts": now, "data": data or {"n": 1}})
         made = stream.Start(function, run, "1", "shop", json.dumps(terms) if terms else "")
         call = invoke.invoke(self.keys, made, (run, event), stream.Keep(500, 700))
         assert script.run(self.redis, call) == invoke.STARTED

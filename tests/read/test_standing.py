@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from read.scenes import JOB, Scene
 
-from qflow.read.standing import Around, Standing, standing
+from qflow.read.around import Around, Limited
+from qflow.read.standing import Standing, standing
 from qflow.read.timeline import timeline
 from qflow.read.topology import Leader
 
@@ -74,10 +75,29 @@ def test_what_starts_later_says_when(scene: Scene) -> None:
     run = scene.start("pay", gates=[["debounce", "*", 90_000, 0, 1]])
     told = said(scene, run)
     assert told is not None
-    assert told.text.startswith("Waits for its time, and starts in 1m")
+    assert told.text.startswith(
+        "Not started yet: debounced, it starts once no newer event has come"
+    )
 
 
 def test_an_ended_run_stands_nowhere(scene: Scene) -> None:
     run = scene.start("pay")
     scene.claim().complete()
     assert said(scene, run) is None
+
+
+def test_a_run_whose_workflow_nobody_has_says_so(scene: Scene) -> None:
+    run = scene.start("pay")
+    told = said(scene, run, Around(1, {"w1": 10_000}, LED, published=False))
+    assert told is not None
+    assert (told.level, told.text) == ("bad", "No worker here has its workflow any more.")
+
+
+def test_a_run_behind_a_limit_says_which_and_its_place(scene: Scene) -> None:
+    run = scene.start("pay")
+    limited = Limited("fn:pay:0", "acme", 2, ("r1",), 2, 3, 9)
+    told = said(scene, run, Around(0, {"w1": 1}, LED, limited=limited))
+    assert told is not None
+    assert told.text == (
+        "Waiting for a slot of pay for acme: all its 2 slots are taken, it is number 3 of 9 that wait."
+    )

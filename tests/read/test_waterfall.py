@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from read.scenes import Scene
 
-from qflow.read.timeline import Attempt, timeline
-from qflow.read.waterfall import Bar, Waterfall, waterfall
+from qflow.read.timeline import Attempt, StepView, timeline
+from qflow.read.waterfall import Bar, Lane, Waterfall, waterfall
+
+STEP = StepView("s", "step", "completed", (), None, None, None)
 
 
 def fall(scene: Scene, run: str) -> Waterfall:
@@ -78,13 +80,11 @@ def test_time_that_overlaps_counts_once_and_the_longest_is_named() -> None:
     assert _spent(lanes) == (("running", 150), ("queued", 10))
 
 
-def test_the_longest_step_is_named_where_it_says_something(scene: Scene) -> None:
-    run = scene.start("pay")
-    scene.claim().open("charge").store(1, took_ms=5).complete()
-    told = timeline(scene.redis, scene.keys, run)
-    row = replace(told.row, created=1_000, started=1_000, ended=2_000)
-    tried = Attempt(0, "ok", started=1_100, ended=1_800)
-    long = replace(told, row=row, claims=(), steps=(replace(told.steps[0], attempts=(tried,)),))
-    assert waterfall(long).longest == ("charge", 0.7)
-    short = replace(long, steps=(replace(told.steps[0], attempts=(replace(tried, ended=1_110),)),))
-    assert waterfall(short).longest is None
+def test_the_critical_path_goes_back_from_the_end() -> None:
+    def lane(name: str, start: int, end: int) -> Lane:
+        return Lane(name, "step", "completed", (Bar("running", start, end),), STEP)
+
+    lanes = (lane("a", 0, 40), lane("short", 40, 50), lane("long", 40, 90), lane("z", 90, 100))
+    path = Waterfall(0, 100, lanes, ()).critical
+    assert path == (("a", 0.4), ("long", 0.5), ("z", 0.1))
+    assert Waterfall(0, 0, (), ()).critical == ()

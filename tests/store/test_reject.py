@@ -20,6 +20,7 @@ def test_moved_as_it_came(lab: Lab) -> None:
     assert rejected(lab) == [{b"entry": entry.encode(), b"reason": b"no name", **fields}]
     assert lab.counter("rejected") == 1
     assert lab.redis.call("XPENDING", lab.keys.events, stream.GROUP)[0] == 0
+    assert lab.redis.call("XRANGE", lab.keys.events, entry, entry) == []
 
 
 def test_repeated_it_moves_nothing(lab: Lab) -> None:

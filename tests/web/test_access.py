@@ -45,6 +45,9 @@ def filled(path: str) -> str:
         decision="approve",
         what="retry-now",
         fingerprint="F",
+        other="R",
+        webhook="W",
+        bulk="B",
     )
 
 

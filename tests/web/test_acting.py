@@ -12,8 +12,10 @@ from starlette.testclient import TestClient
 
 import qflow
 from qflow.core.event import Event
+from qflow.engine.bulk import Bulks
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+from qflow.store.stream import Keep
 from qflow.testing.server import RedisServer
 
 
@@ -82,7 +84,10 @@ def test_a_group_of_failures_is_replayed_once(world: World, client: TestClient) 
     for number in range(3):
         world.ended(world.send("order/paid", {"id": number}), "ship")
     action = client.get("/errors").text.split('action="')[1].split('"')[0]
-    assert client.post(action).status_code == 303
+    reply = client.post(action)
+    assert reply.status_code == 303
+    assert '0</b> <span class="dim">of 3' in client.get(reply.headers["location"]).text
+    Bulks(world.redis, world.keys, Keep(500, 700), "me").work()
     world.until(lambda: len(world.redis.call("ZRANGE", world.keys.runs, 0, -1)) == 6, "six runs")
     assert client.post("/errors/nothing/replay").status_code == 404
 

@@ -127,3 +127,20 @@ def test_a_lost_redis_is_said_and_comes_back(
         }
         assert client.get("/healthz").status_code == 200
     assert text(client, "/runs")
+
+
+def test_a_rejected_event_is_mended_and_leaves_the_list(
+    client: TestClient, redis: Redis, keys: Keys
+) -> None:
+    fields = ("name", "user/created", "data", '{"name": ', "reason", "not JSON", "entry", "1-1")
+    entry = redis.call("XADD", keys.rejected, "*", *fields).decode()
+    form = text(client, f"/events/send?rejected={entry}")
+    assert 'value="user/created"' in form
+    assert "{&#34;name&#34;: " in form
+    broken = {"name": "user/created", "data": '{"name": ', "id": "", "rejected": entry}
+    assert client.post("/events/send", data=broken).status_code == 400
+    assert redis.call("XLEN", keys.rejected) == 1
+    mended = {**broken, "data": '{"name": "Jane"}'}
+    assert client.post("/events/send", data=mended).status_code == 303
+    assert (redis.call("XLEN", keys.rejected), redis.call("XLEN", keys.events)) == (0, 1)
+    assert client.post("/events/send", data=mended).status_code == 404

@@ -13,11 +13,10 @@ local wip_key, finished_key, lanes_key = unpack(KEYS)
 local ns, rq, worker, data, ttl, retention_s = unpack(ARGV, 1, 6)
 -- include: fence
 -- include: clock
--- include: jobs
 -- include: unwatch
 -- include: tell
 local jobs = rq .. ':job:'
-local expiry, millis = string.format('%d', seconds + ttl), string.format('%.0f', now_ms)
+local expiry, millis = string.format('%d', seconds + ttl), string.format('%d', now_ms)
 local finished, left, ended, by_function = {'ZADD', finished_key}, {'ZREM', wip_key}, {}, {}
 local function close(id, written)
   if written then
@@ -43,6 +42,7 @@ end
 -- A run with limits: frees them at its end, and lets go of them before its next step where others come first.
 -- What it needs is defined in here, so that runs without limits do not pay for it.
 local function let_go(run, run_key, next, flow, created, has_ended, fn)
+-- include: jobs
 -- include: index
 -- include: wake
 -- include: place

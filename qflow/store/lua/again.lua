@@ -53,6 +53,8 @@ for _, step in ipairs(redis.call('LRANGE', order_key, 0, -1)) do
   end
 end
 for name, value in pairs(fields) do
+  local batched = event == '' and (name == 'batched' or string.sub(name, 1, 6) == 'event:')
+  if batched then redis.call('HSET', new_key, name, value) end
   if string.sub(name, 1, 6) == 'patch:' and #ARGV > 13 then redis.call('HSET', new_key, name, value) end
 end
 if edit ~= '' then redis.call('HSET', new_key, 'edit', edit) end

@@ -2,18 +2,36 @@
 -- effect, those it no longer has are removed, schedules included. A function that another publisher
 -- has taken over meanwhile is left to that one. What functions listen for of qflow's own events is
 -- noted, so that a run's end costs one look where nobody does; so are the limits that are in force.
+-- Versions are kept, the newest 50 of a function: `first|last|spec`, `last` empty while it is in force.
 -- KEYS: functions functions_version functions_listened limits cron published
 -- ARGV: publisher count [id spec]... [member]...
+-- Builds: <functions>:versions:<id>
 -- Returns: 1 where anything changed, 0 where all was published before
 -- Callers: store.directory.publish
 local functions_key, version_key, listened_key, limits_key, cron_key, published_key = unpack(KEYS)
 local publisher, count = ARGV[1], tonumber(ARGV[2])
 -- include: clock
 local mine, ticks, changed = {}, {}, 0
+local function keep_version(id, spec, ended)
+  local version, versions_key = string.match(spec, '"version": "([^"]+)"'), functions_key .. ':versions:' .. id
+  if not version then return end
+  local first = string.match(redis.call('HGET', versions_key, version) or '', '^%d+') or string.format('%.0f', now_ms)
+  redis.call('HSET', versions_key, version, first .. '|' .. (ended and string.format('%.0f', now_ms) or '') .. '|' .. spec)
+  if redis.call('HLEN', versions_key) <= 50 then return end
+  local all, oldest = redis.call('HGETALL', versions_key), nil
+  for at = 1, #all, 2 do
+    local began = tonumber(string.match(all[at + 1], '^%d+'))
+    if all[at] ~= version and (not oldest or began < oldest[1]) then oldest = {began, all[at]} end
+  end
+  redis.call('HDEL', versions_key, oldest[2])
+end
 for i = 3, 2 + 2 * count, 2 do
   local id, spec = ARGV[i], ARGV[i + 1]
   mine[id] = true
-  if redis.call('HGET', functions_key, id) ~= spec then
+  local before = redis.call('HGET', functions_key, id)
+  if before ~= spec then
+    if before then keep_version(id, before, true) end
+    keep_version(id, spec)
     redis.call('HSET', functions_key, id, spec)
     changed = 1
   end
@@ -25,6 +43,7 @@ end
 for _, id in ipairs(redis.call('SMEMBERS', published_key)) do
   local spec = not mine[id] and redis.call('HGET', functions_key, id)
   if spec and cjson.decode(spec).publisher == publisher then
+    keep_version(id, spec, true)
     redis.call('HDEL', functions_key, id)
     mine[id] = true
     changed = 1

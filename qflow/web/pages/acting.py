@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from qflow.engine.cancelling import cancel_all
 from qflow.engine.rerunning import Change, Rerunner
-from qflow.errors import QflowError, UsageError
+from qflow.errors import UsageError
 from qflow.read import functions, runs
 from qflow.read.faults import faults
 from qflow.read.finished import before
 from qflow.read.nearest import NotFound, unknown_function
+from qflow.read.timeline import timeline
 from qflow.store import again, pause, script
 from qflow.web.exchange import Answer, Ask, Go, Html, Refused, Site
+from qflow.web.pages.bulk import begin_on
 from qflow.web.pages.story import tell
 
 _HURRIED: Final = {"skip-sleep": "sleep", "retry-now": "retry"}
@@ -66,6 +68,7 @@ def rerun_run(site: Site, ask: Ask, step: str, data: str) -> str:
             raise UsageError("the event's data must be a JSON object")
         if kept is not None and kept.waits:
             raise UsageError(f"step {step!r} calls no function and has no input: leave it empty")
+        value = site.opener.mask.restore(value, _data(site, old) if kept is None else None)
         change = Change(data=value) if kept is None else Change(step=step, input=value)
     rerunner = Rerunner(site.redis, site.keys, site.keep, site.hooks)
     return rerunner.rerun(old, change, kept.kept if kept else ())
@@ -126,17 +129,14 @@ def replay(site: Site, ask: Ask) -> Answer:
     if group is None:
         raise NotFound(f"no failures of group {wanted!r} are among the newest any more")
     ids = [row.id for row in reversed(group.runs)]
-    rerunner = Rerunner(site.redis, site.keys, site.keep)
-    left = runs.never_rerun(site.redis, site.keys, ids)
-    failed: list[str] = []
-    for run in left:
-        try:
-            rerunner.rerun(run)
-        except QflowError as error:
-            failed.append(str(error))
-    if failed:
-        raise Refused(409, f"{len(left) - len(failed)} were run again; {failed[0]}")
-    return Go(f"/runs?q=function:{group.function}")
+    what = f"{group.function}: {group.name}"
+    return Go(f"/bulk/{begin_on(site, ask, 'rerun', what, ids)}")
+
+
+def _data(site: Site, run: str) -> Any:
+    """Return the data of a run's event with nothing masked."""
+    told = timeline(site.redis, site.keys, run)
+    return site.opener.unmasked().story(told).event.get("data")
 
 
 def _json(text: str) -> Any:

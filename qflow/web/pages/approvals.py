@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 from qflow.core.memo import value_text
 from qflow.read import approvals, runs
@@ -15,7 +16,10 @@ _MOST_NOTE = 2_000
 
 def listing(site: Site, ask: Ask) -> Answer:
     """List what waits, longest first."""
-    found = approvals.pending(site.redis, site.keys)
+    text = site.opener.mask.text
+    found = [
+        replace(each, title=text(each.title)) for each in approvals.pending(site.redis, site.keys)
+    ]
     context = {"at": "approvals", "approvals": found}
     return Html("_approval_rows.html" if ask.partial else "approvals.html", context)
 

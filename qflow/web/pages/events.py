@@ -66,7 +66,7 @@ def show(site: Site, ask: Ask) -> Answer:
     started = {run.function for run in found.runs}
     context = {
         "at": "events", "event": found.row, "runs": found.runs,
-        "ignored": ignored(row, [view for view in views if view.id not in started]),
+        "ignored": ignored(site, row, [view for view in views if view.id not in started]),
     }  # fmt: skip
     return Html("event.html", context)
 
@@ -85,7 +85,8 @@ def received(
     ]
     replies = site.redis.pipeline([("GET", key) for _, key in asked]) if asked else []
     ids = [(at, text(run)) for (at, _), run in zip(asked, replies, strict=True) if run]
-    by_id = {run.id: run for run in runs.rows(site.redis, site.keys, [run for _, run in ids])}
+    found = runs.rows(site.redis, site.keys, [run for _, run in ids])
+    by_id = {run.id: site.opener.row(run) for run in found}
     return [
         Received(
             site.opener.event(row),
@@ -95,7 +96,7 @@ def received(
     ]
 
 
-def ignored(row: EventRow, views: Sequence[FunctionView]) -> list[Ignored]:
+def ignored(site: Site, row: EventRow, views: Sequence[FunctionView]) -> list[Ignored]:
     """Return the functions that an event did not start: first those that came close."""
     event: dict[str, Any] = row.as_event()
     close, others = list[Ignored](), list[Ignored]()
@@ -105,11 +106,11 @@ def ignored(row: EventRow, views: Sequence[FunctionView]) -> list[Ignored]:
         try:
             told = explain(view.spec, event, row.at)
         except QflowError as error:
-            close.append(Ignored(view.id, str(error)))
+            close.append(Ignored(view.id, site.opener.about(str(error), row)))
             continue
         wanted = [v for v in told.verdicts if v.outcome not in ("other name", "cron")]
         target = close if wanted else others
-        target.append(Ignored(view.id, _why(told)))
+        target.append(Ignored(view.id, site.opener.about(_why(told), row)))
     return close + others
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from qflow.errors import UsageError
@@ -16,29 +17,33 @@ from qflow.web.intake import read_event
 def form(site: Site, ask: Ask) -> Answer:
     """Show the form, filled in with an event to send again where one is named."""
     name, data = ask.query.get("name", ""), "{\n  \n}"
-    for source, stream_key in (("again", site.keys.events), ("rejected", site.keys.rejected)):
+    of = {"again": "", "rejected": ""}
+    for source, stream_key in _sources(site):
         if ask.query.get(source):
             row = site.opener.event(events.find(site.redis, stream_key, ask.query[source]))
-            name = row.name
+            name, of[source] = row.name, row.entry
             data = row.data if isinstance(row.data, str) else json.dumps(
                 row.data, indent=2, ensure_ascii=False
             )  # fmt: skip
-    return _form(site, {"name": name, "data": data, "id": ""}, "")
+    return _form(site, {"name": name, "data": data, "id": "", **of}, "")
 
 
 def send(site: Site, ask: Ask) -> Answer:
     """Send the event of the form; show it again, with what is wrong, where that cannot be."""
-    fields = {name: ask.form.get(name, "") for name in ("name", "data", "id")}
+    fields = {n: ask.form.get(n, "") for n in ("name", "data", "id", "again", "rejected")}
     try:
         event = read_event(
             {
                 "name": fields["name"].strip(),
-                "data": _data(fields["data"]),
+                "data": _data(site, fields),
                 "id": fields["id"].strip(),
             },
             time.time_ns() // 1_000_000,
         )
         (sent,) = stream.append(site.redis, site.keys, [event])
+        if fields["rejected"]:
+            mended = events.find(site.redis, site.keys.rejected, fields["rejected"])
+            site.redis.call("XDEL", site.keys.rejected, mended.entry)
     except UsageError as error:
         return _form(site, fields, str(error), 400)
     return Go(f"/events/{sent}" if sent.isalnum() else "/events")
@@ -51,7 +56,21 @@ def _form(site: Site, fields: dict[str, str], problem: str, status: int = 200) -
     return Html("send.html", context, status)
 
 
-def _data(text: str) -> Any:
+def _sources(site: Site) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return from where an event may be sent again: the field that names it, and its stream."""
+    return ("again", site.keys.events), ("rejected", site.keys.rejected)
+
+
+def _data(site: Site, fields: Mapping[str, str]) -> Any:
+    """Return the data of the form, with what was masked in it as it was in the event it is of."""
+    data, old = _json(fields["data"]), None
+    for source, stream_key in _sources(site):
+        if fields[source]:
+            old = site.opener.data_of(events.find(site.redis, stream_key, fields[source]))
+    return site.opener.mask.restore(data, old)
+
+
+def _json(text: str) -> Any:
     try:
         return json.loads(text or "{}")
     except json.JSONDecodeError as error:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from qflow.read import runs, topology
+from qflow.read import runs, said
+from qflow.read.around import around
+from qflow.read.nearest import NotFound
 from qflow.read.snapshot import text
-from qflow.read.standing import Around, standing
+from qflow.read.standing import standing
 from qflow.read.timeline import Timeline, as_dict, entry, timeline
 from qflow.read.waterfall import KINDS, waterfall
 from qflow.web.exchange import Answer, Ask, Go, Html, Json, Site
 
 _HISTORY: Final = 500
+_CHILDREN: Final = 30
+"""Invoked runs that stand within the waterfall of the one that invoked them."""
 
 
 def show(site: Site, ask: Ask) -> Answer:
@@ -24,7 +28,11 @@ def show(site: Site, ask: Ask) -> Answer:
     context["waits"] = {
         step.kind for step in told.steps if step.status in ("waiting", "sleeping")
     } | ({"step"} if told.due is not None else set())
-    context["standing"] = standing(told, _around(site, told.row.function))
+    context["level"] = ask.query.get("level", "")
+    context["said"] = said.lines(told, context["level"])
+    context["levels"], context["has_said"] = said.LEVELS, bool(said.lines(told))
+    context["children"] = _children(site, told)
+    context["standing"] = standing(told, around(site.redis, site.keys, told))
     return Html("_story.html" if ask.partial else "run.html", context)
 
 
@@ -48,13 +56,20 @@ def download(site: Site, ask: Ask) -> Answer:
     return Json(as_dict(tell(site, run)), name=f"run-{run}.json")
 
 
+def _children(site: Site, told: Timeline) -> dict[str, Timeline]:
+    """Return the runs that a run invoked, and those that they invoked, as far as they are there."""
+    found: dict[str, Timeline] = {}
+    wanted = [step.child for step in told.steps if step.child]
+    while wanted and len(found) < _CHILDREN:
+        run = wanted.pop(0)
+        try:
+            found[run] = tell(site, run)
+        except NotFound:
+            continue
+        wanted += [step.child for step in found[run].steps if step.child not in ("", *found)]
+    return found
+
+
 def tell(site: Site, run: str) -> Timeline:
     """Return a run whole, opened where the key is at hand."""
     return site.opener.story(timeline(site.redis, site.keys, run))
-
-
-def _around(site: Site, function: str) -> Around:
-    redis, keys = site.redis, site.keys
-    depth, paused = redis.pipeline([("LLEN", keys.queue), ("HGET", keys.paused, function)])
-    leader = topology.leader(redis, keys)
-    return Around(int(depth), topology.leases(redis, keys), leader, text(paused))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qflow.read import functions
+from qflow.read import versions as kept
 from qflow.read.pace import paces
 from qflow.read.query import Query
 from qflow.read.runs import now_ms
@@ -31,8 +32,24 @@ def steps(site: Site, ask: Ask) -> Answer:
 
 
 def code(site: Site, ask: Ask) -> Answer:
-    """Show its source, as the workers that are running now published it."""
-    return Html("workflow.html", _context(site, ask, "code"))
+    """Show its source at a version, or how two versions differ; else as running workers published it."""
+    context = _context(site, ask, "code")
+    wanted, against = ask.query.get("version", ""), ask.query.get("against", "")
+    found = kept.versions(site.redis, site.keys, ask.path["function"]) if wanted else []
+    shown = kept.version(found, wanted) if wanted else None
+    other = kept.version(found, against) if wanted and against else None
+    spec = shown.spec if shown else context["spec"]
+    source = str(spec.get("source") or "")
+    context |= {"source": source, "source_spec": spec, "shown": shown, "against": other}
+    context["lines"] = words.line_difference(other.source, source) if other else []
+    return Html("workflow.html", context)
+
+
+def versions(site: Site, ask: Ask) -> Answer:
+    """Show the versions that were published, when each was in force, and the runs under way with it."""
+    context = _context(site, ask, "versions")
+    found = kept.versions(site.redis, site.keys, ask.path["function"])
+    return Html("workflow.html", {**context, "versions": found})
 
 
 def configuration(site: Site, ask: Ask) -> Answer:

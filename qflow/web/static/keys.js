@@ -5,7 +5,7 @@
   const text = document.getElementById("palette-text");
   const list = document.getElementById("palette-list");
   const help = document.getElementById("help");
-  let going = false, workflows = null;
+  let going = false, workflows = null, ids = [], asked = 0;
 
   const lines = () => [...document.querySelectorAll("main tr[data-href]")];
   const step = (by) => {
@@ -22,7 +22,8 @@
   const pages = () => [...document.querySelectorAll("[data-go]")].map((link) => ({ name: link.querySelector("span").textContent, kind: "page", path: link.getAttribute("href") }));
   const draw = () => {
     const wanted = text.value.trim().toLowerCase();
-    const found = [...pages(), ...(workflows || [])].filter((each) => each.name.toLowerCase().includes(wanted)).slice(0, 12);
+    const named = [...pages(), ...(workflows || [])].filter((each) => each.name.toLowerCase().includes(wanted)).slice(0, 12);
+    const found = [...ids, ...named];
     if (wanted) found.push({ name: text.value.trim(), kind: "search runs", path: `${prefix}/runs?q=${encodeURIComponent(text.value.trim())}` });
     list.replaceChildren(...found.map((each, at) => {
       const item = document.createElement("li"), link = document.createElement("a"), kind = document.createElement("span");
@@ -37,8 +38,17 @@
       return item;
     }));
   };
+  const look = async () => {
+    const wanted = text.value.trim();
+    if (wanted.length < 4 || /\s/.test(wanted)) return;
+    const reply = await fetch(`${prefix}/api/v1/find?q=${encodeURIComponent(wanted)}`);
+    if (!reply.ok || wanted !== text.value.trim()) return;
+    ids = (await reply.json()).found.map((each) => ({ name: each.id, kind: `${each.kind} ${each.told}`, path: prefix + each.path }));
+    draw();
+  };
   const find = async () => {
     text.value = "";
+    ids = [];
     draw();
     palette.showModal();
     if (workflows) return;
@@ -47,7 +57,12 @@
     workflows = (await reply.json()).functions.map((each) => ({ name: each.id, kind: "workflow", path: `${prefix}/workflows/${each.id}` }));
     draw();
   };
-  text.addEventListener("input", draw);
+  text.addEventListener("input", () => {
+    ids = [];
+    draw();
+    clearTimeout(asked);
+    asked = setTimeout(look, 150);
+  });
   palette.addEventListener("keydown", (event) => {
     const all = [...list.querySelectorAll("a")];
     const now = all.findIndex((link) => link.classList.contains("at"));

@@ -22,6 +22,9 @@
       if (part.dataset.live.split(" ").some((topic) => topics.has(topic))) htmx.trigger(part, "live");
     }
   };
+  const all = () => {
+    for (const part of document.querySelectorAll(`[data-live]:not([data-live=""])`)) htmx.trigger(part, "live");
+  };
   const changed = (topic) => {
     waiting.add(topic);
     if (!timer) timer = setTimeout(refresh, 60);
@@ -29,7 +32,7 @@
 
   const open = () => {
     source = new EventSource(`${prefix}/live${run ? `?run=${run}` : ""}`);
-    source.onopen = () => { heard = Date.now(); calm(); };
+    source.onopen = () => { heard = Date.now(); calm(); all(); }; // what changed before nobody told us
     source.onerror = () => say("The dashboard is out of reach; what you see may be old. Trying again…");
     for (const topic of ["runs", "events", "functions", "run", "tick"]) {
       source.addEventListener(topic, () => { heard = Date.now(); changed(topic); });
@@ -41,17 +44,14 @@
     source.addEventListener("back", () => {
       calm();
       if (document.getElementById("problem")?.dataset.status === "503") location.reload();
-      for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "live");
+      all();
     });
   };
   const close = () => { source?.close(); source = null; };
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { close(); return; }
-    if (!source) {
-      open();
-      for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "live");
-    }
+    if (!source) open();
   });
   setInterval(() => {
     if (source && Date.now() - heard > patience && banner.hidden) {
@@ -62,10 +62,12 @@
 
   // What the reader opened stays open, and what is selected stays selected.
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.tagName === "DETAILS") && !(name === "class" && node.classList?.contains("at"));
+    !(name === "open" && node.tagName === "DETAILS") && name !== "checked" && !(name === "class" && node.classList?.contains("at"));
 
   const local = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
+      const exact = new Date(time.dateTime);
+      if (time.classList.contains("local")) time.textContent = `here ${exact.toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" })}`;
       time.title = `${new Date(time.dateTime).toLocaleString()}\n${time.getAttribute("datetime").replace("T", " ")}`;
     }
   };

@@ -1,0 +1,1 @@
+"""Runs functions of users, or of models, in a process that can do little: see docs/sandbox.md."""

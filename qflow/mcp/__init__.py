@@ -1,0 +1,1 @@
+"""Functions, runs and drafts for coding agents, over the Model Context Protocol."""
