@@ -144,7 +144,7 @@ def timeline(redis: Redis, keys: Keys, run: str) -> Timeline:
         again=fields.get("again", ""),
         limits=_waited_for(fields.get("flow", ""), lanes),
         now=clock_ms(time),
-        held=next((str(e["why"]) for e in reversed(entries) if e["t"] == "held"), ""),
+        held=fields.get("held", ""),
     )
 
 
