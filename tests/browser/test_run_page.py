@@ -88,7 +88,7 @@ def test_invoked_runs_stand_within_and_events_are_told(world: World, page: Page)
     expect(page.get_by_role("link", name=answer)).to_be_visible()
     packing = page.locator("details", has_text="packing").first
     packing.locator("summary").first.click()
-    packing.locator("> .inside").get_by_role("link").click()
+    packing.locator("> .inside a.mono").first.click()
     page.get_by_text("invoked by").locator("..").get_by_role("link").click()
     expect(page).to_have_url(f"{page.url.split('/runs')[0]}/runs/{run}")
 
