@@ -62,6 +62,7 @@ def test_it_is_linted_as_the_examples_are(project: Path) -> None:
     run(project, "ruff", "check", "--no-cache", "--output-format", "concise", *config, ".")
 
 
+@pytest.mark.timeout(600)  # mypy reads every library anew where its cache is cold
 def test_its_types_hold(project: Path) -> None:
     run(project, "mypy", "--config-file", str(ROOT / "pyproject.toml"), "workers", "tests")
 
