@@ -50,6 +50,10 @@ class Outlet(Protocol):
         """Give a signal to the step that waits for it; return whether one did."""
         ...
 
+    def cancel(self, run: str, reason: str) -> bool:
+        """Cancel an unfinished run; return whether this call did."""
+        ...
+
 
 class App:
     """The functions of one application, and the way to send it events.
@@ -205,11 +209,14 @@ class App:
         False means that it had ended before, or that there is no such run. An executing step is
         interrupted where it is async; `run.cancelled` becomes true in its worker.
         """
+        reason = f"by app {self.name}"
+        if self.outlet is not None:
+            return self.outlet.cancel(run, reason)
         from qflow.store import ending, script  # producers run no scripts
 
         redis, keys = self._connection()
         settings = config.load(self._flags)
-        what = ending.Cancel(run, os.urandom(8).hex(), f"by app {self.name}")
+        what = ending.Cancel(run, os.urandom(8).hex(), reason)
         reply = script.run(redis, ending.cancel(keys, what, stream.Keep(*settings.kept_s)))
         return bool(reply[0] == ending.CANCELLED)
 

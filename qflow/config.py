@@ -71,8 +71,8 @@ class Settings:
     masked: str = _option(
         "*password*,*passwd*,*passphrase*,*secret*,*token,*authorization,*api_key,*private_key,"
         "*credential*,cookie,set_cookie,card_number,cvc,cvv,ssn",
-        "Fields whose values dashboard, API, agents and models are not shown: names, with `*` anywhere, or ends of "
-        "paths such as `card.number`; case, `_` and `-` do not matter.",
+        "Fields whose values dashboard, API, agents and models are not shown: names, with `*` "
+        "anywhere, or ends of paths such as `card.number`; case, `_` and `-` do not matter.",
     )
     unmask: str = _option(
         "nobody", "Who may have masked values shown: `nobody` or `admin`; it is audited.", "unmask"

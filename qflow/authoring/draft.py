@@ -55,7 +55,7 @@ def files(spec: WorkflowSpec, folder: str) -> list[File]:
     package = os.path.basename(os.path.abspath(folder))
     beside = os.path.join(os.path.dirname(folder), "tests", f"test_{spec.module}.py")
     made.append(File(os.path.join(folder, f"{spec.module}.py"), render(spec, app)))
-    return [*made, File(beside, render_test(spec, package))]
+    return [*made, File(beside, render_test(spec, package, app))]
 
 
 def as_json(spec: WorkflowSpec, folder: str) -> dict[str, object]:

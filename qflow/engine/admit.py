@@ -14,7 +14,7 @@ from typing import Any, Final
 from qflow.core.durations import to_ms
 from qflow.core.flow import MAX_BATCH_BYTES
 from qflow.core.flow_keys import EVERYTHING, holds, key_of, priority_ms
-from qflow.store.gate import Pace
+from qflow.store.gate import Numbers
 
 Spec = Mapping[str, Any]
 Gate = list[Any]
@@ -41,8 +41,7 @@ def debounce(spec: Spec, event: Mapping[str, Any], now_ms: int) -> Gate | None:
     """Waits until no more events come, and takes the newest."""
     given = spec["debounce"]
     key = key_of(given["key"], {"event": event}, now_ms) or EVERYTHING
-    timeout = given["timeout"]
-    return [key, _ms(given["period"]), _ms(timeout) if timeout else 0, event["ts"]]
+    return [key, _ms(given["period"]), _ms(given["timeout"] or "0s"), event["ts"]]
 
 
 def throttle(spec: Spec, event: Mapping[str, Any], now_ms: int) -> Gate | None:
@@ -67,26 +66,32 @@ ORDER: Final[tuple[Callable[[Spec, Mapping[str, Any], int], Gate | None], ...]] 
     singleton,
 )
 NAMES: Final = tuple(gate.__name__ for gate in ORDER)
+_LIMITS: Final = frozenset(("concurrency", "priority", *NAMES))
 
 
-def pace_of(spec: Spec) -> Pace:
-    """Return the numbers of a published function's throttle."""
-    given = spec.get("throttle")
-    return Pace(given["limit"], _ms(given["per"]), given["burst"]) if given else Pace()
+def numbers_of(spec: Spec) -> Numbers:
+    """Return the numbers of those gates of a published function that hold runs back."""
+    found = {}
+    if given := spec.get("batch"):
+        found["batch"] = [given["size"], _ms(given["timeout"])]
+    if given := spec.get("debounce"):
+        found["debounce"] = [_ms(given["period"]), _ms(given["timeout"] or "0s")]
+    if given := spec.get("throttle"):
+        found["throttle"] = [given["limit"], _ms(given["per"]), given["burst"]]
+    return found
 
 
 def is_limited(spec: Spec) -> bool:
     """Tell whether a published function has any flow control."""
-    return "concurrency" in spec or "priority" in spec or any(name in spec for name in NAMES)
+    return not _LIMITS.isdisjoint(spec)
 
 
 def gates(spec: Spec, event: Mapping[str, Any], now_ms: int) -> list[Gate]:
     """Return the gates that an event has to pass, each with its key and numbers."""
     asked = []
-    for gate in ORDER:
-        found = gate(spec, event, now_ms) if gate.__name__ in spec else None
-        if found is not None:
-            asked.append([gate.__name__, *found])
+    for name, gate in zip(NAMES, ORDER, strict=True):
+        if name in spec and (found := gate(spec, event, now_ms)) is not None:
+            asked.append([name, *found])
     return asked
 
 

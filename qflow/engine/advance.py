@@ -236,7 +236,7 @@ def _others(function: Function[Any], fields: Mapping[str, str]) -> list[Event[An
     return [_event(function, fields[f"event:{n}"]) for n in range(2, count + 1)]
 
 
-def _opened_end(hooks: Hooks, text: str) -> str:
+def opened_end(hooks: Hooks, text: str) -> str:
     """Return an event of qflow's own with what it tells of a run opened: that was sealed by itself."""
     event = json.loads(text)
     if event["name"] not in SYSTEM:
@@ -256,7 +256,7 @@ def _opened_end(hooks: Hooks, text: str) -> str:
 def _event(function: Function[Any], text: str) -> Event[Any]:
     hooks = function.hooks
     if hooks is not None and codec.TAG in text:
-        text = _opened_end(hooks, text)
+        text = opened_end(hooks, text)
     event = from_text(text, lambda data, id_, name: opened(hooks, data, Place("event", id_, name)))
     model = _model(function.handler)
     if model is None:

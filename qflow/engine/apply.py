@@ -97,7 +97,7 @@ def apply(
         case Fail(error):
             after = lane.next("e", lane.step)
             note = '{"t":"end","status":"failed"}'
-            end = End("failed", error, keep.failed_s, exc_info(error), note, _how(error))
+            end = End("failed", error, keep.failed_s, exc_info(error), note, told_of_failure(error))
             call = finish(held, lane, written(done), end)
         case _:
             raise AssertionError(f"no script carries out {effect!r}")
@@ -125,7 +125,7 @@ def postpone(held: Held, lane: Lane, delay_ms: int, note: str) -> Applied:
     return Applied([delay(held, lane, after, NOTHING, wait)], after, True)
 
 
-def _how(error: str) -> str:
+def told_of_failure(error: str) -> str:
     """Return what the event of a failed run tells of the failure."""
     described: dict[str, Any] = json.loads(error)
     facts = {

@@ -69,10 +69,13 @@ class Awaited:
 
     def __init__(self) -> None:
         self._future: concurrent.futures.Future[Any] | None = None
+        self._stopped = False
 
     def result(self, future: concurrent.futures.Future[T]) -> T:
         """Wait for what `future` gives."""
         self._future = future
+        if self._stopped:  # before it was known here
+            future.cancel()
         try:
             return future.result()
         finally:
@@ -80,6 +83,7 @@ class Awaited:
 
     def cancel(self) -> None:
         """Stop it, from another thread."""
+        self._stopped = True
         future = self._future
         if future is not None:
             future.cancel()

@@ -53,7 +53,7 @@ class Rerunner:
         if spec is None:
             raise _unpublished(old, function.decode())
         text = event.decode("utf-8", "surrogatepass")
-        changed = "" if change.data is None else _with_data(text, change.data)
+        changed = "" if change.data is None else with_data(text, change.data)
         seconds, micros = self._redis.call("TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         run = ulid(now_ms, os.urandom(10))
@@ -74,14 +74,21 @@ class Rerunner:
             names = [each.step for each in kept]
             texts = self._redis.call("HMGET", self._keys.steps(old), *names)
             for name, text in zip(names, texts, strict=True):
-                if text and (by := sealed_by(text[len(_OK) : -1].decode("utf-8", "replace"))):
-                    raise QflowError(
-                        f"the result of step {name!r} was encoded by {by!r} for run {old} only and "
-                        "cannot be kept: run it again from its beginning, without --from"
-                    )
+                if text:
+                    check_open(old, name, text.decode("utf-8", "replace"))
 
 
-def _with_data(event: str, data: Mapping[str, Any]) -> str:
+def check_open(run: str, step: str, text: str) -> None:
+    """Refuse to keep a result for another run that was encoded for this one; raise QflowError."""
+    if by := sealed_by(text[len(_OK) : -1]):
+        raise QflowError(
+            f"the result of step {step!r} was encoded by {by!r} for run {run} only and "
+            "cannot be kept: run it again from its beginning, without --from"
+        )
+
+
+def with_data(event: str, data: Mapping[str, Any]) -> str:
+    """Return an event's text with other data."""
     own = json.loads(event)
     text = codec.encode(dict(data), "the new data")
     codec.check_size(text, MAX_EVENT_BYTES, "the new data")

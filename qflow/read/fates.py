@@ -21,8 +21,10 @@ Outcome = Literal[
 ]  # fmt: skip
 
 _FIELDS: Final = (
-    "status", "reason", "event_id", "lane", "due", "batched", "merged", "taken", "gather", "flow", "gates",
+    "status", "reason", "event_id", "lane", "due", "batched", "merged", "taken", "flow", "held", "created",
+    "started",
 )  # fmt: skip
+_HELD: Final = {"priority": "behind its time by its priority"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _told(name: str, event: EventRow, run: _Run, now_ms: int) -> Fate:
     if fields["batched"]:
         outcome, why = "batched", f"in a batch of {fields['batched']} events{_when(fields, now_ms)}"
     elif fields["merged"] and not mine:
-        late = event.at > int(fields["taken"] or 0)
+        late = _place(event.entry) > float(fields["taken"]) + 0.0001
         outcome = "ignored" if late else "replaced"
         why = (
             "debounced: it came after a newer event"
@@ -108,15 +110,30 @@ def _told(name: str, event: EventRow, run: _Run, now_ms: int) -> Fate:
         )
     elif status in ("skipped", "cancelled"):
         outcome = "skipped" if status == "skipped" else "cancelled"
-    elif fields["lane"].startswith("d|1|0|") and fields["gates"]:
-        kind = "debounced" if fields["gather"] else "delayed by throttle or priority"
-        outcome, why = "delayed", f"{kind}{_when(fields, now_ms)}"
+    elif fields["lane"].startswith("d|1|0|") and fields["due"]:
+        outcome, why = "delayed", f"{_held(fields)}{_when(fields, now_ms)}"
     elif fields["lane"].startswith("b|"):
         steps, runs = limits_of(fields["flow"])
         outcome, why = "waiting", f"waits for a slot of {' and '.join([*runs, *steps])}"
     elif fields["lane"].startswith("h|"):
         outcome, why = "held", "its function is paused"
+    elif fields["held"]:
+        waited_ms = int(fields["started"] or now_ms) - int(fields["created"])
+        why = f"{_held(fields)}, for {from_ms(waited_ms)}"
     return Fate(name, outcome, run.id, status, why)
+
+
+def _held(fields: Mapping[str, str]) -> str:
+    """Say what a run waited for before it could start."""
+    kind = _HELD.get(fields["held"], fields["held"])
+    others = int(fields["merged"] or 0)
+    return kind + (f", in the place of {others} more" if others else "")
+
+
+def _place(entry: str) -> float:
+    """Return an entry's place in time as scripts do (terms.lua): ms, and 4,096th of one."""
+    ms, _, number = entry.partition("-")
+    return int(ms) + min(int(number), 4095) / 4096
 
 
 def _when(fields: Mapping[str, str], now_ms: int) -> str:

@@ -18,7 +18,7 @@ from rq_scheduler import Scheduler as RQScheduler
 
 from qflow import crashpoints
 from qflow.core.cron import Cron, due_ticks, fire_ms, tick_event
-from qflow.engine.admit import pace_of
+from qflow.engine.admit import numbers_of
 from qflow.engine.cancelling import tell_cancelled
 from qflow.engine.starting import starting
 from qflow.errors import QflowError
@@ -166,7 +166,7 @@ class Scheduler(Service, RQScheduler):  # type: ignore[misc]  # rq-scheduler has
         self._version, specs = directory.functions(self._redis, self._keys)
         gate.serve_all(self._redis, self._keys)  # a limit may have been raised or dropped
         for function, spec in specs.items():
-            gate.respace_all(self._redis, self._keys, function, pace_of(spec))
+            gate.respace_all(self._redis, self._keys, function, numbers_of(spec))
         self._crons = {
             f"{fn}|{cron.key}": (cron, spec)
             for fn, spec in specs.items()

@@ -1,19 +1,23 @@
 """Limits on executing steps: who holds a slot, who waits, and handing out what a deploy made free.
 
 Slots are taken and freed inside the scripts that move runs (`slots.lua`, `serve.lua`); this is the view
-of them, and the passes over all who wait when a limit or throttle has changed.
+of them, and the passes over all who wait when a limit or a gate that holds runs back has changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from qflow.store.keys import RQ, Keys
 from qflow.store.redis import Redis
 from qflow.store.script import Call, run
 
 _PAGE: Final = 500
+
+Numbers = Mapping[str, Sequence[int]]
+"""Gates that hold runs back, by name, each with what it counts and measures by."""
 
 
 def limits_of(flow: str) -> tuple[list[str], list[str]]:
@@ -33,21 +37,13 @@ def serve(keys: Keys, limits: Sequence[str]) -> Call:
     return Call("serve", (keys.rings,), (keys.ns, RQ, *limits))
 
 
-class Pace(NamedTuple):
-    """The numbers of a throttle; `limit` 0 is none."""
-
-    limit: int = 0
-    per_ms: int = 0
-    burst: int = 0
+def respace(keys: Keys, function: str, numbers: Numbers, runs: Sequence[str]) -> Call:
+    """Let runs of a function that its gates hold back wait by these numbers."""
+    return Call("respace", (keys.scheduled,), (keys.ns, function, json.dumps(numbers), *runs))
 
 
-def respace(keys: Keys, function: str, pace: Pace, runs: Sequence[str]) -> Call:
-    """Let runs of a function that are throttled wait by these numbers."""
-    return Call("respace", (keys.scheduled,), (keys.ns, function, *pace, *runs))
-
-
-def respace_all(redis: Redis, keys: Keys, function: str, pace: Pace) -> int:
-    """Let all that a function's throttle holds back wait by these numbers, in the order in which they
+def respace_all(redis: Redis, keys: Keys, function: str, numbers: Numbers) -> int:
+    """Let all that a function's gates hold back wait by these numbers, in the order in which they
     were to start; return how many had waited by others."""
     total = 0
     runs = [
@@ -60,7 +56,7 @@ def respace_all(redis: Redis, keys: Keys, function: str, pace: Pace) -> int:
     held = sorted((float(at), each) for at, each in zip(due, runs, strict=True) if at)
     for at in range(0, len(held), _PAGE):
         names = [each for _, each in held[at : at + _PAGE]]
-        total += int(run(redis, respace(keys, function, pace, names)))
+        total += int(run(redis, respace(keys, function, numbers, names)))
     return total
 
 

@@ -265,8 +265,8 @@ class Keys(_Waits, _Control, _Flow, _OfRQ, DashboardKeys):
     def run(self, run: str) -> str:
         """Hash. fn, app, status, event, event_id, entry, version, created, started, ended, output,
         error, attempt, lane; flow (its limits), ahead (its priority, ms) and age (its place among
-        those who wait); gates, gate and gather until it starts, where that is later; merged, ts,
-        first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
+        those who wait); gates, gate and gather until it starts, where that is later, and held, why;
+        merged, ts, first and taken where it was debounced; batched, bytes and `event:<n>` where it is of a
         batch; watched, reason and request where something may end it, or did; origin, again and
         edit where it was run again; `patch:<id>` where it took the new path at a change of its
         code; forked (1 where several steps were ever open at once), settled (how many open ones

@@ -8,17 +8,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from qflow.testing.controls import Controls
     from qflow.testing.harness import Harness
-    from qflow.testing.record import HarnessRun, Moment, ReplayError, RunFailed, StepRecord
+    from qflow.testing.record import HarnessRun, ReplayError, RunFailed, StepRecord
+    from qflow.testing.state import Moment
     from qflow.testing.stub import Stub
 
-__all__ = ["Harness", "HarnessRun", "Moment", "ReplayError", "RunFailed", "StepRecord", "Stub"]
+__all__ = [
+    "Controls",
+    "Harness",
+    "HarnessRun",
+    "Moment",
+    "ReplayError",
+    "RunFailed",
+    "StepRecord",
+    "Stub",
+]
 
 # Imported when first asked for: pytest loads the plugin of this package in every test suite.
 _HOMES = {
+    "Controls": "qflow.testing.controls",
     "Harness": "qflow.testing.harness",
     "HarnessRun": "qflow.testing.record",
-    "Moment": "qflow.testing.record",
+    "Moment": "qflow.testing.state",
     "ReplayError": "qflow.testing.record",
     "RunFailed": "qflow.testing.record",
     "StepRecord": "qflow.testing.record",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import CancelledError
 from functools import cache, partial
 from typing import Any, Final, Protocol
 
@@ -25,7 +26,7 @@ from qflow.services.loop import LoopThread
 from qflow.store.run import Claimed, Lane
 from qflow.store.script import Call
 from qflow.testing.hold import TERMS, Hold, Keeper, held_of
-from qflow.testing.record import OpenStep, State
+from qflow.testing.state import OpenStep, State
 from qflow.testing.stub import Stubs
 from qflow.testing.virtual import VirtualClock
 from qflow.testing.witness import WatchedFrame, Witness
@@ -39,6 +40,7 @@ class Keeping(Keeper, Protocol):
     """What is needed of the harness's memory."""
 
     clock: VirtualClock
+    specs: dict[str, dict[str, Any]]
 
 
 class Entries:
@@ -61,7 +63,7 @@ class Entries:
             if (first := next(holds, None)) is not None:
                 return first
             if not rehearsal:
-                state.go_on()
+                state.go_on(self._keeper.now_ms())
             return Hold(state, self._keeper, rehearsal=rehearsal)
 
         ready = [step for step in state.order if function.is_async]
@@ -78,23 +80,32 @@ class Entries:
         )
         frame.expect(len(ready))
         known = Known(
-            state.origin.fields, frozenset(state.open), len(state.order) - len(ready), _NoLookback()
+            state.origin.fields,
+            frozenset(state.open),
+            len(state.order) - len(ready),
+            _Lookback(self._keeper.specs),
         )
         logger = run_logger(state.id, function.id, state.attempt, lambda: frame.replaying)
         told = [(step, state.steps[step]) for step in ready]
         patches = Patches(state.patches, state.patches.append)
         entry = Entry(function, state.id, frame, logger, known, told, patches)
+        if state.edit is not None:
+            frame.edit = state.edit
         if function.is_async:
             entered = _Frame(self._engine, self._committer, entry, again)
             hold = self._on_loop(entered.enter(state))
         else:
             line = Line(self._engine, hold)
             hold.call_of = line.calls.get
+            stop = _stopping(known, line)
+            state.interrupts.append(stop)
             run_sync(self._engine, entry, line)
+            state.interrupts.remove(stop)
+            self._hear_out(state)
         assert hold.closed, f"nothing came of entering run {state.id}"
 
-    def attempt(self, state: State, opened: OpenStep) -> Effect:
-        """Execute an open step once; return what came of it."""
+    def attempt(self, state: State, opened: OpenStep) -> Effect | None:
+        """Execute an open step once; return what came of it, None where it was interrupted."""
         assert opened.call is not None
         function = state.function
         instead = self._stubs.instead(
@@ -104,10 +115,17 @@ class Entries:
         line = BranchLine(self._engine, branch)
         logger = run_logger(state.id, function.id, state.attempt, lambda: False)
         line.begin(function.hooks, Run(state.id, function.id, state.attempt, logger))
-        if function.is_async:
-            self._on_loop(line.arun(instead.call))
-        else:
-            line.run(instead.call)
+        state.interrupts.append(branch.interrupt)
+        try:
+            if function.is_async:
+                self._on_loop(line.arun(instead.call))
+            else:
+                line.run(instead.call)
+        except CancelledError:
+            return None
+        finally:
+            state.interrupts.remove(branch.interrupt)
+            self._hear_out(state)
         return branch.effect
 
     def _instead(self, function: str, hold: Hold, effect: Execute) -> Execute:
@@ -115,6 +133,11 @@ class Entries:
             return self._stubs.instead(function, effect)
         except UsageError as problem:
             raise hold.stop(problem) from None
+
+    def _hear_out(self, state: State) -> None:
+        """Let an async step that was interrupted do what it does then."""
+        if state.status == "cancelled":
+            self._on_loop(_turns())
 
     def _on_loop(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._engine.loops.loop()).result()
@@ -152,14 +175,15 @@ class _NoCommitter(Committer):
         return []
 
 
-class _NoLookback(Lookback):
-    """Prepares nothing: all events of a harness are at hand, and no deadline of a child is watched."""
+class _Lookback(Lookback):
+    """Knows the functions of a harness; prepares nothing, since all events are at hand."""
 
-    def __init__(self) -> None:  # without a Redis
-        pass
+    def __init__(self, specs: Mapping[str, dict[str, Any]]) -> None:  # without a Redis
+        self._specs = specs
 
-    def published(self, function: str) -> None:
-        """Return no specification: children of a harness have no terms."""
+    def published(self, function: str) -> dict[str, Any] | None:
+        """Return what is known of a function."""
+        return self._specs.get(function)
 
     def prepare(self, spec: Any, fields: Any) -> None:
         pass
@@ -187,6 +211,8 @@ class _Frame:
         line = AsyncLine(self._engine, hold, frame, known, lambda _line, _hold: let_go.set())
         hold.call_of = line.call_of
         handler = asyncio.create_task(run_async(self._engine, self._entry, line))
+        stop = _stopping(known, line)
+        state.interrupts.append(stop)
         while True:
             gone = asyncio.create_task(let_go.wait())
             await asyncio.wait({handler, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -199,6 +225,7 @@ class _Frame:
             hold.call_of = line.call_of
             line.planner.tell([(step, state.steps[step]) for step in state.order[line.settled :]])
             line.planner.take(hold)
+        state.interrupts.remove(stop)
         line.drop()
         await asyncio.wait({handler})
         for _ in range(10):  # so that its other tasks notice, too
@@ -207,6 +234,21 @@ class _Frame:
             await asyncio.sleep(0)
         handler.result()
         return hold
+
+
+async def _turns() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+def _stopping(known: Known, line: Line | AsyncLine) -> Callable[[], None]:
+    """Return what tells a handler that its run was cancelled, from any thread."""
+
+    def stop() -> None:
+        known.notes.cancelled = True
+        line.interrupt()
+
+    return stop
 
 
 async def _goes_on(

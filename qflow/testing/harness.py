@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -19,13 +19,17 @@ from qflow.core.memo import value_text
 from qflow.core.middleware import Place
 from qflow.core.status import ENDED
 from qflow.core.waits import INVOKED, approval_signal
+from qflow.engine.starting import terms_text
 from qflow.errors import UsageError
+from qflow.testing.controls import Controls
+from qflow.testing.gates import Verdict
 from qflow.testing.memory import Memory
 from qflow.testing.record import HarnessRun
+from qflow.testing.starts import Arrival
 from qflow.testing.stub import Raises, Script, Stub, Stubs
 
 
-class Harness:
+class Harness(Controls):
     """Runs the functions of apps in memory, with a clock that the test moves.
 
     Within `with Harness(app) as world:` the events that `app` sends come here, and no Redis is needed.
@@ -35,7 +39,7 @@ class Harness:
     `now` is the time at the beginning (default: the real one). `always_replay` drops all memory after
     each step, so that the handler is entered again for every step, and raises ReplayError for one that
     does not do the same again or has effects outside its steps. `real_steps=False` refuses to execute a
-    step that has no stub.
+    step that has no stub. `only` names the functions that there are in this world; default: all.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Harness:
         now: datetime | None = None,
         always_replay: bool = False,
         real_steps: bool = True,
+        only: Sequence[str] = (),
     ) -> None:
         if not apps:
             raise UsageError("a Harness needs an App: Harness(app)")
@@ -52,8 +57,9 @@ class Harness:
             now_ms = until_ms(now, now_ms, "Harness(now=)")
         self._apps = apps
         self._stubs = Stubs(real_steps=real_steps)
-        functions = [function for app in apps for function in app.functions.values()]
-        self._memory = Memory(functions, now_ms, self._stubs, always_replay=always_replay)
+        every = [function for app in apps for function in app.functions.values()]
+        functions = [each for each in every if not only or each.id in only]
+        super().__init__(Memory(functions, now_ms, self._stubs, always_replay=always_replay))
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -130,7 +136,8 @@ class Harness:
     ) -> HarnessRun:
         """Start a run of one function, whatever its triggers say; return it.
 
-        Its event is named as the function's first trigger names one, and has `data`.
+        Its event is named as the function's first trigger names one, and has `data`. Limits of when runs
+        start (throttle, rate_limit, debounce, batch, singleton, idempotency) are passed by.
         """
         found = self._function(function)
         names = [name for name in found.event_names if not name.endswith("*")]
@@ -142,10 +149,13 @@ class Harness:
         event_id = f"start:{len(self._memory.states)}"
         if found.hooks is not None:
             text = found.hooks.encoded(text, Place("event", event_id, name))
-        event = to_text(event_id, name, self._memory.now_ms(), "", text)
-        state = self._memory.create(found, event_id, event)
-        self.settle()
-        return HarnessRun(state, self._memory.now_ms)
+        now_ms = self._memory.now_ms()
+        event = to_text(event_id, name, now_ms, "", text)
+        arrival = Arrival(event_id, event, self._memory.intake.accepted, now_ms)
+        terms = terms_text(self._memory.specs[found.id], event, now_ms)
+        state = self._memory.starts.made(found.id, arrival, terms)
+        self._memory.starts.begin(state, Verdict())
+        return self._settled(state)
 
     def signal(self, name: str, data: Any = None) -> bool:
         """Give a signal to the step that waits for it; return whether one did."""
@@ -186,10 +196,10 @@ class Harness:
         """
         self.settle()
         while unfinished := [run for run in runs or self.runs if run.status not in ENDED]:
-            dues = [run.due for run in self.runs if run.due is not None]
+            dues = [due for state in self._memory.states for due in state.dues]
             if not dues:
                 raise UsageError(f"time does not bring what it waits for: {unfinished[0]}")
-            self.advance_to(min(dues))
+            self._memory.pass_until(min(dues))
 
     def settle(self) -> None:
         """Do what needs no time: begin runs of events that code under test sent with `app.send`."""
@@ -198,16 +208,6 @@ class Harness:
     def _since(self, first: int) -> tuple[HarnessRun, ...]:
         states = self._memory.states[first:]
         return tuple(HarnessRun(state, self._memory.now_ms) for state in states)
-
-    def _function(self, function: Function[Any] | str) -> Function[Any]:
-        wanted = function.id if isinstance(function, Function) else function
-        found = self._memory.functions.get(wanted)
-        if found is None:
-            known = ", ".join(map(repr, self._memory.functions)) or "none"
-            raise UsageError(
-                f"this harness has no function {wanted!r}; its apps define {known}: is its module imported?"
-            )
-        return found
 
 
 @contextmanager

@@ -30,7 +30,8 @@ from qflow.store.keys import Keys
 from qflow.store.open import Opening, Suspension
 from qflow.store.run import Held, Lane
 from qflow.store.script import Call
-from qflow.testing.record import ReplayError, State
+from qflow.testing.record import ReplayError
+from qflow.testing.state import State
 
 _NOWHERE: Final = Keys("harness")
 TERMS: Final = Terms(Retention(0, 0), lambda _since, _function: False, lambda: False, lambda: None)
@@ -63,6 +64,10 @@ class Keeper(Protocol):
         """Enter the handler of a suspended run again."""
         ...
 
+    def paused(self, function: str) -> bool:
+        """Whether a function is paused."""
+        ...
+
     def stop(self, problem: Exception) -> None:
         """Raise `problem` to the test, as soon as the handler has been left."""
         ...
@@ -82,15 +87,15 @@ class Hold(Session):
 
     def plan(self, effect: Effect) -> list[Call]:
         """Carry an outcome out; raises Suspend where the handler goes on later or has ended."""
-        if self.closed:
-            raise Suspend
+        self._check()
         if self._rehearsal:
             raise self._compare(effect)
         state, now_ms = self._state, self._keeper.now_ms()
         match effect:
             case Open(step, attempt, deaths):
                 state.target = Target(step, attempt, deaths)
-                if not (self._keeper.always_replay and self.stepped):
+                paused = self._keeper.paused(state.function.id)
+                if not (self.stepped and (self._keeper.always_replay or paused)):
                     return []
                 self._go_on(now_ms)
             case Store(done):
@@ -104,7 +109,7 @@ class Hold(Session):
             case Sleep(step, delay_ms, due_ms):
                 state.target = Target(step, 0, 0)
                 state.note(now_ms, step, 0, "sleep")
-                self._wait(due_ms or now_ms + delay_ms, f"sleep {step!r}")
+                self._wait(due_ms or now_ms + delay_ms, f"sleep {step!r}", sleeps=True)
             case Again(step, attempt, deaths, delay_ms, error):
                 state.target = Target(step, attempt, deaths)
                 state.attempt = state.attempt if step else attempt
@@ -125,8 +130,7 @@ class Hold(Session):
         self, state: Suspension, openings: Sequence[Opening], *, suspend: bool
     ) -> list[Call]:
         """Open steps; with `suspend`, let go of the run until one is settled."""
-        if self.closed:
-            raise Suspend
+        self._check()
         run = self._state
         fresh = [each.step for each in openings if each.spec["kind"] != "drop"]
         if self._rehearsal and fresh:
@@ -145,6 +149,8 @@ class Hold(Session):
     def keep(self, done: Done) -> None:
         """Keep a finished step."""
         state = self._state
+        if state.status == "cancelled":
+            return
         state.steps[done.step] = done.text
         outcome, error = ("ok", "") if done.ok else ("failed", first_line(done.text))
         state.note(done.ended_ms, done.step, done.attempt, outcome, error)
@@ -155,12 +161,20 @@ class Hold(Session):
         self._keeper.stop(problem)
         return self._let_go()
 
+    def _check(self) -> None:
+        """Raise Suspend where nothing of the run is to go on under this hold."""
+        if self._state.status == "cancelled":
+            self.cancel()
+        if self.closed:
+            raise Suspend
+
     def _go_on(self, now_ms: int) -> None:
         self._state.status = "queued"
         self._keeper.wake(self._state, now_ms)
 
-    def _wait(self, due_ms: int, what: str) -> None:
+    def _wait(self, due_ms: int, what: str, *, sleeps: bool = False) -> None:
         self._state.status, self._state.waits_for = "waiting", what
+        self._state.sleeps = sleeps
         self._keeper.wake(self._state, due_ms)
 
     def _let_go(self) -> Suspend:

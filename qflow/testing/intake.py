@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from qflow.core.cron import Cron, fire_ms, next_tick, tick_event
 from qflow.core.event import Event, as_mapping
@@ -12,13 +12,15 @@ from qflow.core.function import Function
 from qflow.core.match import Triggers
 from qflow.core.middleware import Hooks
 from qflow.engine.intake import Rejected, read_entry
+from qflow.engine.starting import starting
 from qflow.errors import EventError
 from qflow.store import stream
+from qflow.testing.ends import Ends
 from qflow.testing.opened import OpenSteps
-from qflow.testing.record import State, event_of
+from qflow.testing.record import event_of
+from qflow.testing.starts import Arrival, Starts
+from qflow.testing.state import State
 from qflow.testing.virtual import Agenda, VirtualClock
-
-_SEEN_MS: Final = 24 * 3_600_000
 
 
 class Runs(Protocol):
@@ -28,11 +30,10 @@ class Runs(Protocol):
     agenda: Agenda
     states: list[State]
     opened: OpenSteps
+    ends: Ends
+    starts: Starts
+    specs: dict[str, dict[str, Any]]
     functions: dict[str, Function[Any]]
-
-    def create(self, function: Function[Any], event_id: str, text: str) -> State:
-        """Create a run with an event's text."""
-        ...
 
 
 class Intake:
@@ -40,17 +41,10 @@ class Intake:
 
     def __init__(self, runs: Runs) -> None:
         self.events: list[Event[Any]] = []
+        self.accepted = 0
         self._runs = runs
-        self._entries = 0
-        self._seen: dict[tuple[str, str], int] = {}
-        functions = runs.functions.values()
-        self._triggers = Triggers(
-            {
-                each.id: {"triggers": [trigger.to_spec() for trigger in each.triggers]}
-                for each in functions
-            }
-        )
-        for function in functions:
+        self._triggers = Triggers(runs.specs)
+        for function in runs.functions.values():
             for cron in function.crons:
                 self._plan_tick(function, cron, self.now_ms())
 
@@ -74,27 +68,36 @@ class Intake:
         """Give a signal to the step that waits for it; return whether one did."""
         return self._runs.opened.signal(name, text)
 
+    def cancel(self, run: str, reason: str) -> bool:
+        """Cancel a run; return whether that ended it."""
+        found = next((state for state in self._runs.states if state.id == run), None)
+        return found is not None and self._runs.ends.cancel(found, reason)
+
     def _append(self, fields: Sequence[str], read: Callable[[str], Event[Any]]) -> None:
         raw = [part.encode() for part in fields]
-        self._entries += 1
+        self.accepted += 1
         entry = stream.Entry(
-            f"{self.now_ms()}-{self._entries}", dict(zip(raw[::2], raw[1::2], strict=True))
+            f"{self.now_ms()}-{self.accepted}", dict(zip(raw[::2], raw[1::2], strict=True))
         )
-        self._runs.agenda.add(self.now_ms(), partial(self._route, entry, read))
+        self._runs.agenda.add(self.now_ms(), partial(self._route, entry, self.accepted, read))
 
-    def _route(self, entry: stream.Entry, event_in: Callable[[str], Event[Any]]) -> None:
+    def _route(
+        self, entry: stream.Entry, place: int, event_in: Callable[[str], Event[Any]]
+    ) -> None:
         read = read_entry(entry)
         if isinstance(read, Rejected):
             raise EventError(f"an event was rejected: {read.reason}")
-        runs, now_ms = self._runs, self.now_ms()
+        runs = self._runs
         self.events.append(event_in(read.text))
+        runs.ends.event(read, place)
         runs.opened.deliver(runs.states, read)
-        matched = self._triggers.matching(read.name, lambda: as_mapping(read.text), now_ms)
+        matched = self._triggers.matching(
+            read.name, lambda: as_mapping(read.text), read.entry_ms, of=read.of
+        )
         for function in matched.functions:
-            key = function, read.event_id
-            if self._seen.get(key, 0) <= now_ms:
-                self._seen[key] = now_ms + _SEEN_MS
-                runs.create(runs.functions[function], read.event_id, read.text)
+            terms = starting(runs.specs[function], read.text, read.entry_ms).terms
+            arrival = Arrival(read.event_id, read.text, place, read.entry_ms)
+            runs.starts.create(function, arrival, terms)
 
     def _plan_tick(self, function: Function[Any], cron: Cron, after_ms: int) -> None:
         tick_ms = next_tick(cron, after_ms)
@@ -103,7 +106,11 @@ class Intake:
 
     def _fire(self, function: Function[Any], cron: Cron, tick_ms: int) -> None:
         self._plan_tick(function, cron, tick_ms)
-        self._runs.create(function, *tick_event(cron, tick_ms, self.now_ms()))
+        now_ms = self.now_ms()
+        event_id, text = tick_event(cron, tick_ms, now_ms)
+        terms = starting(self._runs.specs[function.id], text, now_ms).terms
+        arrival = Arrival(event_id, text, self.accepted, now_ms)
+        self._runs.starts.create(function.id, arrival, terms)
 
 
 def _itself(event: Event[Any], _text: str) -> Event[Any]:

@@ -6,24 +6,28 @@ each time. Nothing here decides: matching, replay, retries and schedules are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from qflow.core.function import Function
-from qflow.core.ids import step_hash, ulid
+from qflow.core.ids import step_hash
 from qflow.core.middleware import Hooks
 from qflow.core.origin import CHILD
 from qflow.core.outcome import Again, StepCall, Store
+from qflow.core.waits import Spec
 from qflow.engine.session import first_line
 from qflow.errors import UsageError
 from qflow.store.open import Opening
 from qflow.testing.audit import watched
+from qflow.testing.ends import Ends
 from qflow.testing.entry import Entries
 from qflow.testing.intake import Intake
-from qflow.testing.opened import OpenSteps
-from qflow.testing.record import OpenStep, Parent, ReplayError, State
+from qflow.testing.opened import OpenSteps, result_of
+from qflow.testing.record import ReplayError
+from qflow.testing.starts import Arrival, Starts
+from qflow.testing.state import OpenStep, State
 from qflow.testing.stub import Stubs
 from qflow.testing.virtual import Agenda, VirtualClock
 
@@ -41,13 +45,22 @@ class Memory:
         self.clock = VirtualClock(now_ms)
         self.agenda = Agenda()
         self.states: list[State] = []
+        self.began_ms = now_ms
         self.functions = {function.id: self._prepared(function) for function in functions}
+        self.specs = {function.id: published(function) for function in self.functions.values()}
         self.opened = OpenSteps(self, self.agenda)
+        self.ends = Ends(self)
+        self.starts = Starts(self, self.ends, _limits(self.specs.values()))
+        self.ends.drops += [self.starts.release, self.opened.ended]
         self.intake = Intake(self)
-        self._began_ms = now_ms
         self._entries = Entries(self, stubs)
         self._problem: Exception | None = None
         self._busy = False
+
+    @property
+    def arrivals(self) -> int:
+        """How many events were handled so far."""
+        return len(self.opened.arrived)
 
     def now_ms(self) -> int:
         """Return the time."""
@@ -88,7 +101,7 @@ class Memory:
         """Enter the handler of a run at `due_ms`."""
         state.turn += 1
         state.due_ms = due_ms
-        self.agenda.add(due_ms, partial(self._go_on, state, state.turn))
+        self.agenda.add(due_ms, partial(self._go_on, state, state.turn), state.terms.ahead)
 
     def stop(self, problem: Exception) -> None:
         """Raise `problem` to the test, as soon as the handler has been left."""
@@ -98,19 +111,9 @@ class Memory:
         """Accept an event that a step sends."""
         self.intake.append(fields, hooks)
 
-    def create(
-        self, function: Function[Any], event_id: str, text: str, parent: Parent | None = None
-    ) -> State:
-        """Create a run with an event's text; it begins once nothing else is being done."""
-        now_ms = self.now_ms()
-        # Made of nothing but what the test did before, so that backoff, which ids seed, is the same.
-        run = ulid(now_ms - self._began_ms, (len(self.states) + 1).to_bytes(10))
-        state = State(run, function, event_id, text, now_ms)
-        state.since, state.parent = len(self.opened.arrived), parent
-        self.states.append(state)
-        self.wake(state, now_ms)
-        state.due_ms = 0
-        return state
+    def paused(self, function: str) -> bool:
+        """Whether a function is paused."""
+        return function in self.starts.paused
 
     def open(
         self, state: State, openings: Sequence[Opening], call_of: Callable[[str], StepCall | None]
@@ -125,20 +128,30 @@ class Memory:
             self.wake(state, self.now_ms())
             state.due_ms = 0
 
-    def invoke(self, state: State, step: str, function: str, text: str) -> bool:
-        """Create the run that a step invokes; return False where there is no such function."""
-        found = self.functions.get(function)
-        if found is None:
-            return False
+    def invoke(self, state: State, step: str, spec: Spec) -> str:
+        """Create the run that a step invokes; return what the step gives where that is known at once."""
+        function, now_ms = spec["fn"], self.now_ms()
+        if function not in self.functions:
+            return str(spec["refused"])
         hashed = step_hash(step)
-        child = self.create(found, f"invoke:{state.id}:{hashed}", text, (state, step))
+        place = self.intake.accepted
+        arrival = Arrival(f"invoke:{state.id}:{hashed}", spec["event"], place, now_ms)
+        child = self.starts.create(function, arrival, spec["terms"])
         state.children[CHILD + hashed] = child.id
-        return True
+        if child.ended:
+            return result_of(child)
+        child.parents.append((state, step))
+        return ""
 
     def attempt(self, state: State, opened: OpenStep) -> None:
         """Execute an open step once, and keep what came of it."""
+        if self.starts.holds_back(state.function.id, partial(self.opened.attempt, state, opened)):
+            return
         now_ms, step = self.now_ms(), opened.step
         effect = self._entries.attempt(state, opened)
+        with self.ends.lock:  # a step may cancel its own run on another thread
+            if effect is None or state.open.get(step) is not opened:
+                return
         if isinstance(effect, Store):
             done = effect.done
             error = "" if done.ok else first_line(done.text)
@@ -166,9 +179,27 @@ class Memory:
     def _go_on(self, state: State, turn: int) -> None:
         if state.turn != turn or state.ended:
             return
-        state.begin()
+        if self.starts.holds_back(state.function.id, partial(self._go_on, state, turn)):
+            state.status, state.due_ms = "queued", 0
+            state.waits_for = "held by the pause of its function"
+            return
+        state.begin(self.now_ms())
         self._entries.enter(state, rehearsal=False)
         if state.status == "completed" and self.always_replay and self._problem is None:
             self._entries.enter(state, rehearsal=True)
-        if state.ended:
-            self.opened.ended(state)
+        with self.ends.lock:  # a step may cancel its own run on another thread
+            if state.status in ("completed", "failed"):
+                self.ends.ended(state)
+
+
+def published(function: Function[Any]) -> dict[str, Any]:
+    """Return what routers and scheduler know of a function."""
+    triggers = [trigger.to_spec() for trigger in function.triggers]
+    spec = {"id": function.id, "app": function.app, "version": "", "triggers": triggers}
+    of = {"of": function.failure_of} if function.failure_of else {}
+    return {**spec, **function.control, **of}
+
+
+def _limits(specs: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many each limit allows."""
+    return {limit["id"]: limit["limit"] for spec in specs for limit in spec.get("concurrency", ())}

@@ -10,17 +10,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+from qflow.core.memo import error_text
 from qflow.core.middleware import Hooks
 from qflow.core.outcome import StepCall
+from qflow.core.waits import Spec
 from qflow.engine.intake import Accepted
 from qflow.engine.lookback import fits
 from qflow.store.open import Opening
-from qflow.testing.record import OpenStep, State
+from qflow.testing.state import OpenStep, State
 from qflow.testing.virtual import Agenda
-
-_CANCELLED = (
-    '{"error":{"name":"RunCancelled","message":"the invoked run was cancelled","traceback":""}}'
-)
 
 
 class Surroundings(Protocol):
@@ -34,8 +32,8 @@ class Surroundings(Protocol):
         """Execute an open step once."""
         ...
 
-    def invoke(self, state: State, step: str, function: str, text: str) -> bool:
-        """Create the run that a step invokes; return False where there is no such function."""
+    def invoke(self, state: State, step: str, spec: Spec) -> str:
+        """Create the run that a step invokes; return what the step gives where that is known at once."""
         ...
 
     def append(self, fields: Sequence[str], hooks: Hooks | None) -> None:
@@ -81,7 +79,13 @@ class OpenSteps:
     def again(self, state: State, opened: OpenStep, attempt: int, due_ms: int) -> None:
         """Try an open step again at `due_ms`."""
         opened.attempt, opened.due_ms = attempt, due_ms
-        self._agenda.add(due_ms, partial(self._attempt, state, opened))
+        self._agenda.add(due_ms, partial(self.attempt, state, opened), 0)
+
+    def attempt(self, state: State, opened: OpenStep) -> None:
+        """Execute an open step, unless it was settled or dropped meanwhile."""
+        if state.open.get(opened.step) is opened:
+            opened.due_ms = 0
+            self._around.attempt(state, opened)
 
     def deliver(self, states: Sequence[State], event: Accepted) -> None:
         """Give an event to the steps that wait for it, one of each run at most."""
@@ -102,19 +106,15 @@ class OpenSteps:
         """Drop what an ended run has open, and tell the step that invoked it."""
         for step in list(state.open):
             self._drop(state, step)
-        if state.parent is None:
-            return
-        parent, step = state.parent
-        texts = {"completed": f'{{"ok":{state.output}}}', "failed": f'{{"error":{state.error}}}'}
-        outcome = "ok" if state.status == "completed" else "failed"
-        self.settle(parent, step, texts.get(state.status, _CANCELLED), outcome)
+        for parent, step in state.parents:
+            self.settle(parent, step, result_of(state), _ended_well(state))
 
     def _begin(self, state: State, opened: OpenStep) -> None:
         spec, step, now_ms = opened.spec, opened.step, self._around.now_ms()
         kind = spec["kind"]
         if kind == "run":
             opened.attempt = spec["attempt"]
-            self._agenda.add(now_ms, partial(self._attempt, state, opened))
+            self._agenda.add(now_ms, partial(self.attempt, state, opened), 0)
             return
         if kind == "send":
             for fields in spec["events"]:
@@ -133,13 +133,8 @@ class OpenSteps:
             self.settle(state, step, spec["refused"], "failed")
         elif kind == "signal":
             self._signals[spec["signal"]] = state, step
-        elif kind == "child" and not self._around.invoke(state, step, spec["fn"], spec["event"]):
-            self.settle(state, step, spec["refused"], "failed")
-
-    def _attempt(self, state: State, opened: OpenStep) -> None:
-        if state.open.get(opened.step) is opened:
-            opened.due_ms = 0
-            self._around.attempt(state, opened)
+        elif kind == "child" and (text := self._around.invoke(state, step, spec)):
+            self.settle(state, step, text, "ok" if text.startswith('{"ok":') else "failed")
 
     def _take(self, state: State, opened: OpenStep, event: Accepted) -> bool:
         if event.event_id == state.event_id or event.event_id in state.taken:
@@ -160,3 +155,19 @@ class OpenSteps:
         name = opened.spec.get("signal") if opened is not None else None
         if name is not None and self._signals.get(name) == (state, step):
             del self._signals[name]
+
+
+def result_of(state: State) -> str:
+    """Return what a run that has ended gives to the step that invoked it."""
+    if state.status == "completed":
+        return f'{{"ok":{state.output}}}'
+    if state.status == "failed":
+        return f'{{"error":{state.error}}}'
+    name, message = "RunCancelled", "the invoked run was cancelled"
+    if state.status == "skipped":
+        name, message = "RunSkipped", f"the invoked run was skipped: {state.reason}"
+    return error_text({"name": name, "message": message, "traceback": ""})
+
+
+def _ended_well(state: State) -> str:
+    return "ok" if state.status == "completed" else "failed"

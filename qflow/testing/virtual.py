@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 from collections.abc import Callable
 
@@ -31,22 +32,23 @@ class VirtualClock(Clock):
 
 
 class Agenda:
-    """What is to happen, by its time; of one moment, first come first. Safe for threads."""
+    """What is to happen, by its time; of one moment, jobs of runs last, and of these the ones that are the
+    farthest `ahead` (ms) first; else first come first. Safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._items: list[tuple[int, int, Action]] = []
+        self._items: list[tuple[int, float, int, Action]] = []
 
-    def add(self, due_ms: int, action: Action) -> None:
+    def add(self, due_ms: int, action: Action, ahead: float = math.inf) -> None:
         """Let `action` happen at `due_ms`."""
         with self._lock:
-            heapq.heappush(self._items, (due_ms, next(self._numbers), action))
+            heapq.heappush(self._items, (due_ms, -ahead, next(self._numbers), action))
 
     def take(self, until_ms: int) -> tuple[int, Action] | None:
         """Take out what comes next, if it is due at `until_ms`, with its time."""
         with self._lock:
             if not self._items or self._items[0][0] > until_ms:
                 return None
-            due_ms, _, action = heapq.heappop(self._items)
+            due_ms, _, _, action = heapq.heappop(self._items)
         return due_ms, action

@@ -13,7 +13,8 @@ from qflow.core import codec
 from qflow.core.outcome import Answer, Effect, Effects, Execute, Raised, Returned, StepCall
 from qflow.core.replay import Frame
 from qflow.testing.hold import Hold
-from qflow.testing.record import ReplayError, State
+from qflow.testing.record import ReplayError
+from qflow.testing.state import State
 
 Swap = Callable[[Execute], Execute]
 

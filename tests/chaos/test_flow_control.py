@@ -13,10 +13,12 @@ from chaos.scene import Scene, timed
 
 import qflow
 
-EVENTS = 900
+EVENTS = 1000
 SPAN_S = 12.0
 KINDS = ("worker", "worker", "worker", "router", "router", "scheduler")
-FUNCTIONS = ("limited", "limited", "spread", "spread", "whole", "gathered", "calmed", "single")
+FUNCTIONS = (
+    "limited", "limited", "spread", "spread", "whole", "gathered", "calmed", "single", "paced", "rated",
+)  # fmt: skip
 TENANTS = ("noisy", "noisy", "noisy", "a", "b", "c")
 
 
@@ -57,19 +59,52 @@ def test_limits_hold_and_nothing_leaks(scene: Scene) -> None:
         )
         scene.until_ended(1, 120)
         figures.update(seed=seed, kills=dict(kills), deaths=scene.counter("deaths"))
-        for function in ("limited", "spread", "whole"):
+        for function in ("limited", "spread", "whole", "paced"):
             assert len(scene.runs(function)) == sent[function]
-        assert gathered(scene) == [n for n in range(EVENTS) if FUNCTIONS[n % 8] == "gathered"]
-        assert len(scene.runs("single")) + len(scene.runs("single", "skipped")) == sent["single"]
-        assert 2 < most(scene, "all") <= 5
-        assert 2 < most(scene, "spread") <= 4
-        assert max(most(scene, who) for who in TENANTS) == 2
-        assert max(most(scene, f"spread-{who}") for who in TENANTS) == 2
+        for function in ("single", "rated"):
+            ended = len(scene.runs(function)), len(scene.runs(function, "skipped"))
+            assert min(ended) > 0 and sum(ended) == sent[function]
+        assert gathered(scene) == [n for n in range(EVENTS) if FUNCTIONS[n % 10] == "gathered"]
+        check_calmed(scene, sent["calmed"])
+        check_steps(scene)
+        check_starts(scene)
         assert kills["worker"] >= 4
         scene.check_quiet()
         kinds = ("slots:*", "backlog:*", "ring:*", "rings", "pending:*", "single:*", "behind")
         names = [name for kind in kinds for name in scene.redis.call("KEYS", f"chaos:{kind}")]
         assert names == []
+
+
+def check_steps(scene: Scene) -> None:
+    """No limit was exceeded, as the steps counted it themselves."""
+    assert 2 < most(scene, "all") <= 5
+    assert 2 < most(scene, "spread") <= 4
+    assert max(most(scene, who) for who in TENANTS) == 2
+    assert max(most(scene, f"spread-{who}") for who in TENANTS) == 2
+    assert {most(scene, f"single-{who}") for who in TENANTS} == {1}
+
+
+def check_starts(scene: Scene) -> None:
+    """Runs started as a throttle and a rate limit allow, by the time at which Redis let them."""
+    let: dict[tuple[str, str], list[int]] = {}
+    for function in ("paced", "rated"):
+        for report in scene.reports(scene.runs(function)):
+            if report.told("died"):
+                continue  # it was queued once more
+            tenant = json.loads(report.fields["event"])["data"]["tenant"]
+            let.setdefault((function, tenant), []).append(int(report.fields["queued"]))
+    for (function, _), times in let.items():
+        times.sort()
+        most = 3 if function == "rated" else 21  # a schedule of 50 ms each, kept late at times
+        for first, later in zip(times, times[most:], strict=False):
+            assert later - first >= 1000, (function, times)
+
+
+def check_calmed(scene: Scene, sent: int) -> None:
+    """Every event was merged into one run, which had the newest that it gathered."""
+    reports = list(scene.reports(scene.runs("calmed")))
+    assert sum(1 + int(report.fields.get("merged", 0)) for report in reports) == sent
+    assert len({report.output for report in reports}) == len(reports) < sent
 
 
 def most(scene: Scene, who: str) -> int:

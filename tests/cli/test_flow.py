@@ -10,6 +10,7 @@ from cli.conftest import Command
 
 from qflow import Batch, Concurrency, Debounce, EventTrigger, RateLimit, Singleton, Throttle
 from qflow.read.audit import audit
+from qflow.store import pause, script
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
 from qflow.testing.server import RedisServer
@@ -104,7 +105,47 @@ def test_what_became_of_an_event(world: World, qflow: Command) -> None:
     assert fates(first)["calm"]["outcome"] == "replaced"
     assert fates(late)["calm"]["outcome"] == "ignored"
     assert fates(late)["once"]["outcome"] == "started"
+    assert told["slow"]["why"].startswith("throttled: starts in 59m")
+    assert told["calm"]["why"].startswith("debounced, in the place of 2 more: starts in ")
+    assert fates(late)["calm"]["why"] == "debounced: it came after a newer event"
     shown = qflow("events", "show", second).out
     assert "limited" in shown
     assert "skipped" in shown
     assert qflow("events", "show", "nothing").code == 1
+
+
+def test_what_was_held_back_says_so_afterwards(world: World, qflow: Command) -> None:
+    kinds: dict[str, dict[str, Any]] = {
+        "spaced": {"throttle": Throttle(1, "50ms")},
+        "calm": {"debounce": Debounce("100ms")},
+        "behind": {"priority": "event.data.k == 2 ? -1 : 0"},
+        "newest": {"singleton": Singleton(mode="cancel")},
+        "asleep": {},
+    }
+    for name, control in kinds.items():
+        world.app.function(name, trigger="go", **control)(lambda: None)
+    world.publish()
+    script.run(world.redis, pause.pause(world.keys, "asleep", "hold"))
+    sent = [routed(world, "go", "asleep", {"k": n}) for n in (1, 2)]
+    runs = [world.run_of(event, name) for name in ("spaced", "calm", "behind") for event in sent]
+    world.until(
+        lambda: all("due" not in world.look(run).fields for run in runs), "all to be queued"
+    )
+
+    def why(event: str, function: str) -> tuple[str, str]:
+        told = qflow("events", "show", event, "--json").json["functions"]
+        (found,) = (each for each in told if each["function"] == function)
+        return found["outcome"], found["why"]
+
+    assert why(sent[0], "spaced") == ("started", "")
+    outcome, held = why(sent[1], "spaced")
+    assert (outcome, held.partition(",")[0]) == ("started", "throttled")
+    assert why(sent[0], "calm") == ("replaced", "debounced: a newer event followed")
+    outcome, held = why(sent[1], "calm")
+    assert (outcome, held.partition(" more,")[0]) == ("started", "debounced, in the place of 1")
+    outcome, held = why(sent[1], "behind")
+    assert (outcome, held.partition(",")[0]) == ("started", "behind its time by its priority")
+    assert why(sent[0], "newest") == (
+        "cancelled", f"singleton: event {sent[1]} takes its place",
+    )  # fmt: skip
+    assert why(sent[1], "asleep") == ("held", "its function is paused")

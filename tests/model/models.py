@@ -1,14 +1,12 @@
-"""Flow control in plain Python: what Redis has to agree with, written as simply as it can be said.
+"""Slots in plain Python: what Redis has to agree with, written as simply as it can be said.
 
-Each model takes events with the time (ms) at which they come and says what becomes of them. Times only
-move on; `due` is what a scheduler does when its time has come.
+The model of what an event passes is the harness that users test with (`qflow.testing`).
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -25,145 +23,6 @@ class Started(NamedTuple):
 
     at: int
     events: tuple[int, ...]
-
-
-@dataclass
-class RateLimit:
-    """At most `limit` starts in any span of `per` ms."""
-
-    limit: int
-    per: int
-    starts: dict[str, list[int]] = field(default_factory=dict)
-
-    def send(self, event: Event, now: int) -> list[Started]:
-        """An event comes."""
-        recent = [at for at in self.starts.get(event.key, []) if at > now - self.per]
-        if len(recent) >= self.limit:
-            return []
-        self.starts[event.key] = [*recent, now]
-        return [Started(now, (event.n,))]
-
-    def due(self, now: int) -> list[Started]:
-        """Nothing waits."""
-        return []
-
-
-@dataclass
-class Throttle:
-    """One start every `per / limit` ms, `burst` at once after a quiet time; all start in the end."""
-
-    limit: int
-    per: int
-    burst: int
-    theoretical: dict[str, int] = field(default_factory=dict)
-    waiting: list[Started] = field(default_factory=list)
-
-    def send(self, event: Event, now: int) -> list[Started]:
-        """An event comes."""
-        space_us = -(-self.per * 1000 // self.limit)
-        next_us = max(self.theoretical.get(event.key, 0), now * 1000)
-        self.theoretical[event.key] = next_us + space_us
-        start = -(-(next_us - (self.burst - 1) * space_us) // 1000)
-        if start <= now:
-            return [Started(now, (event.n,))]
-        self.waiting.append(Started(start, (event.n,)))
-        return []
-
-    def due(self, now: int) -> list[Started]:
-        """Those whose time has come."""
-        due = sorted(each for each in self.waiting if each.at <= now)
-        self.waiting = [each for each in self.waiting if each.at > now]
-        return due
-
-
-@dataclass
-class Gathering:
-    """A run that is to start at `at`."""
-
-    first: int
-    at: int
-    ts: int
-    events: list[int]
-
-
-@dataclass
-class Debounce:
-    """One run for events that follow each other within `period` ms, at most `timeout` after the first."""
-
-    period: int
-    timeout: int
-    open: dict[str, Gathering] = field(default_factory=dict)
-
-    def send(self, event: Event, now: int) -> list[Started]:
-        """An event comes."""
-        found = self.open.get(event.key)
-        if found is None:
-            self.open[event.key] = Gathering(now, now + self.period, event.ts, [event.n])
-        elif event.ts >= found.ts:
-            found.at = now + self.period
-            if self.timeout:
-                found.at = min(found.at, found.first + self.timeout)
-            found.ts, found.events = event.ts, [event.n]
-        return []
-
-    def due(self, now: int) -> list[Started]:
-        """Those that nothing followed."""
-        ready = {key: each for key, each in self.open.items() if each.at <= now}
-        for key in ready:
-            del self.open[key]
-        return sorted(Started(each.at, tuple(each.events)) for each in ready.values())
-
-
-@dataclass
-class Batch:
-    """One run for up to `size` events, `timeout` ms after the first at the latest."""
-
-    size: int
-    timeout: int
-    open: dict[str, Gathering] = field(default_factory=dict)
-
-    def send(self, event: Event, now: int) -> list[Started]:
-        """An event comes."""
-        found = self.open.get(event.key)
-        if found is None:
-            self.open[event.key] = Gathering(now, now + self.timeout, 0, [event.n])
-            return []
-        found.events.append(event.n)
-        if len(found.events) < self.size:
-            return []
-        del self.open[event.key]
-        return [Started(now, tuple(found.events))]
-
-    def due(self, now: int) -> list[Started]:
-        """Those whose time is over."""
-        ready = {key: each for key, each in self.open.items() if each.at <= now}
-        for key in ready:
-            del self.open[key]
-        return sorted(Started(each.at, tuple(each.events)) for each in ready.values())
-
-
-class Singleton:
-    """One unfinished run a key: the first stays (skip), or the newest takes its place (cancel)."""
-
-    def __init__(self, mode: str) -> None:
-        self.mode = mode
-        self.active: dict[str, int] = {}
-        self.skipped: set[int] = set()
-        self.cancelled: set[int] = set()
-
-    def send(self, run: int, key: str) -> None:
-        """An event comes."""
-        before = self.active.get(key)
-        if before is not None and self.mode == "skip":
-            self.skipped.add(run)
-            return
-        if before is not None:
-            self.cancelled.add(before)
-        self.active[key] = run
-
-    def end(self, run: int) -> None:
-        """A run ends by itself."""
-        self.active = {key: each for key, each in self.active.items() if each != run}
 
 
 class Member(NamedTuple):

@@ -1,7 +1,8 @@
-"""What becomes of events: the models say what is right, Redis has to agree, whatever comes when."""
+"""What becomes of events: Redis and the harness that users test with agree, whatever comes when."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from model import models
 from model.models import Event, Started
 from model.real import Real, moved_clock
 
@@ -17,25 +17,23 @@ import qflow
 from qflow.core.control import Control
 from qflow.store.keys import Keys
 from qflow.store.redis import Redis
+from qflow.testing import Harness, HarnessRun
 
 KEY = "event.data.key"
-KINDS: dict[str, tuple[Callable[[], Any], Control]] = {
-    "rate_limit": (
-        lambda: models.RateLimit(3, 1000),
-        {"rate_limit": qflow.RateLimit(3, "1s", KEY)},
-    ),
-    "throttle": (
-        lambda: models.Throttle(3, 1000, 2),
-        {"throttle": qflow.Throttle(3, "1s", 2, KEY)},
-    ),
-    "debounce": (
-        lambda: models.Debounce(400, 1000),
-        {"debounce": qflow.Debounce("400ms", KEY, "1s")},
-    ),
-    "endless": (lambda: models.Debounce(400, 0), {"debounce": qflow.Debounce("400ms", KEY)}),
-    "batch": (lambda: models.Batch(3, 700), {"batch": qflow.Batch(3, "700ms", KEY)}),
+KINDS: dict[str, Control] = {
+    "rate_limit": {"rate_limit": qflow.RateLimit(3, "1s", KEY)},
+    "throttle": {"throttle": qflow.Throttle(3, "1s", 2, KEY)},
+    "debounce": {"debounce": qflow.Debounce("400ms", KEY, "1s")},
+    "endless": {"debounce": qflow.Debounce("400ms", KEY)},
+    "batch": {"batch": qflow.Batch(3, "700ms", KEY)},
+    "all": {
+        "rate_limit": qflow.RateLimit(5, "2s", KEY),
+        "debounce": qflow.Debounce("333ms", KEY, "700ms"),
+        "throttle": qflow.Throttle(3, "1s", 2, KEY),
+    },
 }
 NUMBERS = count()
+EPOCH = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 Script = list[tuple[int, str, int]]
 """Events: how long after the one before (ms), the key, how much older by its own time."""
 
@@ -46,23 +44,30 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-class OnModel:
-    """Drives a model as `Real` is driven."""
+class OnMemory:
+    """Plays on a harness, as users test their functions."""
 
-    def __init__(self, model: Any) -> None:
-        self.model, self.now = model, 0
+    def __init__(self, control: Control) -> None:
+        self.app = qflow.App("model")
+
+        @self.app.function("work", trigger="go", **control)
+        def work(events: list[qflow.Event]) -> list[int]:
+            return [event.data["n"] for event in events]
 
     def play(self, script: Script) -> list[Started]:
-        began: list[Started] = []
-        for n, (pause, key, older) in enumerate(script):
-            for _ in range(pause):
-                self.now += 1
-                began += self.model.due(self.now)
-            began += self.model.send(Event(n, key, 100_000 + self.now - older), self.now)
-        for _ in range(20_000):
-            self.now += 1
-            began += self.model.due(self.now)
-        return began
+        with Harness(self.app, now=EPOCH) as world:
+            for n, (pause, key, older) in enumerate(script):
+                world.advance(dt.timedelta(milliseconds=pause))
+                now = _ms(world.now - EPOCH)
+                world.send(qflow.Event("go", {"n": n, "key": key}, ts=100_000 + now - older))
+            world.advance("20s")
+            runs = [run for run in world.runs if run.status != "skipped"]
+            at = [_ms(run.created + run.timeline[-1].at - EPOCH) for run in runs]
+        return sorted(Started(ms, tuple(run.output)) for ms, run in zip(at, runs, strict=True))
+
+
+def _ms(span: dt.timedelta) -> int:
+    return span // dt.timedelta(milliseconds=1)
 
 
 class OnRedis:
@@ -80,7 +85,7 @@ class OnRedis:
             began += self.real.send(Event(n, key, 100_000 + now - older))
         began += self._until(self.real.now + 20_000)
         assert self.real.next_due() == 0
-        return [Started(at - self.zero, events) for at, events in began]
+        return sorted(Started(at - self.zero, events) for at, events in began)
 
     def _until(self, moment: int) -> list[Started]:
         began: list[Started] = []
@@ -91,13 +96,13 @@ class OnRedis:
         return began
 
 
-@pytest.fixture(params=["model", "redis"])
+@pytest.fixture(params=["memory", "redis"])
 def play(request: pytest.FixtureRequest, redis: Redis) -> Callable[[str, Script], list[Started]]:
-    """Plays a script on the model or on Redis."""
+    """Plays a script in memory or on Redis."""
 
     def on(kind: str, script: Script) -> list[Started]:
-        model, control = KINDS[kind]
-        driver = OnModel(model()) if request.param == "model" else OnRedis(redis, control)
+        control = KINDS[kind]
+        driver = OnMemory(control) if request.param == "memory" else OnRedis(redis, control)
         return driver.play(script)
 
     return on
@@ -148,9 +153,8 @@ EVENTS = st.lists(
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
 @given(script=EVENTS)
-def test_redis_does_as_the_model(redis: Redis, kind: str, script: Script) -> None:
-    model, control = KINDS[kind]
-    assert OnRedis(redis, control).play(script) == OnModel(model()).play(script)
+def test_redis_and_memory_do_the_same(redis: Redis, kind: str, script: Script) -> None:
+    assert OnRedis(redis, KINDS[kind]).play(script) == OnMemory(KINDS[kind]).play(script)
 
 
 @pytest.mark.leaves_keys
@@ -158,20 +162,28 @@ def test_redis_does_as_the_model(redis: Redis, kind: str, script: Script) -> Non
 @settings(max_examples=40, deadline=None, suppress_health_check=[*HealthCheck])
 @given(moves=st.lists(st.tuples(st.sampled_from(["send", "end"]), st.sampled_from("ab"))))
 def test_singletons(redis: Redis, mode: Any, moves: list[tuple[str, str]]) -> None:
-    model = models.Singleton(mode)
-    real = Real(
-        redis, Keys(f"model{next(NUMBERS)}"), {"singleton": qflow.Singleton(KEY, mode=mode)}
-    )
-    for n, (move, key) in enumerate(moves):
-        real.move(1)
-        if move == "send":
-            model.send(n, key)
-            real.send(Event(n, key, 1))
-        elif key in model.active:
-            active = model.active[key]
-            model.end(active)
-            real.complete(real.began[real.runs[active]])
-    by_status = {n: real.status(n) for n in real.runs}
-    assert {n for n, status in by_status.items() if status == "skipped"} == model.skipped
-    assert {n for n, status in by_status.items() if status == "cancelled"} == model.cancelled
-    assert {n for n, status in by_status.items() if status == "running"} == {*model.active.values()}
+    control: Control = {"singleton": qflow.Singleton(KEY, mode=mode)}
+    real, app = Real(redis, Keys(f"model{next(NUMBERS)}"), control), qflow.App("model")
+
+    @app.function("work", trigger="go", **control)
+    def work(event: qflow.Event, step: qflow.SyncStep) -> None:
+        step.wait_for_signal("end", str(event.data["n"]))
+
+    runs: dict[int, HarnessRun] = {}
+    active: dict[str, int] = {}
+    with Harness(app) as world:
+        for n, (move, key) in enumerate(moves):
+            real.move(1)
+            if move == "send":
+                [runs[n]] = world.send("go", {"n": n, "key": key})
+                real.send(Event(n, key, 1))
+                active[key] = n if runs[n].status == "waiting" else active[key]
+            elif key in active:
+                ended = active.pop(key)
+                world.signal(str(ended))
+                real.complete(real.began[real.runs[ended]])
+        shown = {"waiting": "running"}
+        assert {n: real.status(n) for n in real.runs} == {
+            n: shown.get(run.status, run.status) for n, run in runs.items()
+        }
+        assert sum(run.status == "waiting" for run in runs.values()) == len(active)

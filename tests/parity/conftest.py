@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from cases.world import World
-from parity.stages import MemoryStage, RedisStage, Stage
+from parity.memory_stage import MemoryStage
+from parity.redis_stage import RedisStage
+from parity.stages import Stage
 
 
 @pytest.fixture(params=["redis", "memory", "replayed"])

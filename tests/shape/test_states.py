@@ -55,7 +55,7 @@ def test_the_record_says_what_the_index_says() -> None:
 
 def test_new_runs_are_queued_or_skipped() -> None:
     create = "".join(path.read_text() for path in INCLUDES if path.stem in ("create", "admit"))
-    written = re.findall(r"'HSET', run_key, .*'status', '(\w+)'|:(\w+)', now_ms, run", create)
+    written = re.findall(r"'status', '(\w+)', '(?:event|lane)'|:(\w+)', now, run", create)
     assert {one or other for one, other in written} == {"runs", "queued", "skipped"}
 
 

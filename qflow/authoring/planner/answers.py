@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from qflow.authoring.actions import Copy, Fetch
-from qflow.authoring.planner import clock, zones
+from qflow.authoring.planner import clock, naming, zones
 from qflow.authoring.planner.plan import checked
 from qflow.authoring.planner.words import duration, name
 from qflow.authoring.spec import Question, WorkflowSpec
@@ -45,13 +45,15 @@ def answer(spec: WorkflowSpec, question: Question, text: str) -> WorkflowSpec:
         place[int(last)] = value
     else:
         place[last] = value
+    if last == "to":
+        _readdress(made["steps"], standing(spec, question), value)
     if last == "service":
         place["name"] = place.get("name", "API")
     if last == "tz":
         for trigger in made["triggers"]:
             if trigger["kind"] == "schedule":
                 trigger["tz"] = value
-    return _followed(checked(made))
+    return _followed(checked(made), spec)
 
 
 def _value(field: str, text: str, place: Any) -> Any:
@@ -63,6 +65,9 @@ def _value(field: str, text: str, place: Any) -> Any:
                 f"{text!r} is no time zone; name a city, or a zone such as Europe/Berlin"
             )
         return zone
+    if field == "when":
+        named = name(text.removeprefix("event.data."))
+        return re.sub(r"^event\.data\.\w+", f"event.data.{named}", place["when"])
     if field == "cron":
         return _cron(text, place["cron"])
     if field in ("timeout", "length", "period"):
@@ -118,9 +123,21 @@ def _cron(text: str, cron: str) -> str:
     return " ".join([*kept, *made[2:]])
 
 
-def _followed(spec: WorkflowSpec) -> WorkflowSpec:
-    """Return a spec in which what an answer makes true is true: tickets of Zendesk are tickets."""
+def _readdress(steps: list[dict[str, Any]], old: str, new: str) -> None:
+    """Send all mails that went to one address to another one."""
+    for step in steps:
+        if step.get("action", {}).get("to") == old:
+            step["action"]["to"] = new
+        _readdress(
+            [*step.get("then", ()), *step.get("otherwise", ()), *step.get("branches", ())], old, new
+        )
+
+
+def _followed(spec: WorkflowSpec, before: WorkflowSpec) -> WorkflowSpec:
+    """Return a spec in which what an answer makes true is true: its summary, tickets of Zendesk."""
     made = spec.model_dump()
+    if before.steps and before.summary == naming.named(before.triggers, before.steps, "")[2]:
+        made["summary"] = naming.named(spec.triggers, spec.steps, "")[2]
     for number, step in enumerate(spec.steps):
         action = getattr(step, "action", None)
         fetch = action.source if isinstance(action, Copy) else action

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from qflow.authoring.planner import naming, refusals
@@ -23,7 +24,6 @@ def change(spec: WorkflowSpec, text: str) -> WorkflowSpec:
     read = Reading(words)
     read.all()
     made = spec.model_dump()
-    before = dict(made)
     _triggers(made, spec, words)
     _steps(made, words)
     if read.limits.retries is not None:
@@ -34,10 +34,14 @@ def change(spec: WorkflowSpec, text: str) -> WorkflowSpec:
     made["cancel_on"] = [*made["cancel_on"], *read.limits.cancel_on]
     made["on_failure"] = [*made["on_failure"], *read.on_failure]
     made["emitters"] = [*made["emitters"], *read.emitters]
-    if all(made[name] == before[name] for name in before):
+    if checked(made) == spec:
         raise refusals.refused(
             f"{text!r} changes nothing that is understood; say what should be different"
         )
+    known = {question["id"] for question in made["questions"]}
+    places = ("/flow", "/cancel_on")
+    fresh = [q for q in words.questions if q.sets.startswith(places) and q.id not in known]
+    made["questions"] = [*made["questions"], *(q.model_dump() for q in fresh)]
     spec = checked(made)
     made["summary"] = naming.named(spec.triggers, spec.steps, text)[2]
     made["understood"] = [*made["understood"], *words.understood]
@@ -50,12 +54,14 @@ def _triggers(made: dict[str, Any], spec: WorkflowSpec, words: Words) -> None:
     if not words.triggers:
         return
     zone = next((t.tz for t in spec.triggers if isinstance(t, Schedule)), "UTC")
+    is_named = any(t.tz != "UTC" for t in words.triggers if isinstance(t, Schedule))
+    is_named = is_named or bool(re.search(r"\b(?:utc|gmt)\b", words.text, re.IGNORECASE))
     asked = {question.id for question in words.questions}
     old = next((t.cron.split() for t in spec.triggers if isinstance(t, Schedule)), None)
     found = []
     for trigger in words.triggers:
         if isinstance(trigger, Schedule):
-            cron, tz = trigger.cron, zone if "zone" in asked else trigger.tz
+            cron, tz = trigger.cron, trigger.tz if is_named else zone
             fields = cron.split()
             if old and any("no other days" in each for each in words.assumed):
                 fields[2:] = old[2:]  # "run it at 9 instead": on the days it has
@@ -71,6 +77,9 @@ def _triggers(made: dict[str, Any], spec: WorkflowSpec, words: Words) -> None:
     made["triggers"] = [each.model_dump() for each in [*kept, *found]]
     settled = ("start", "time", "zone", "day", "pace")
     made["questions"] = [q for q in made["questions"] if q["id"] not in settled]
+    if zone == "UTC" and not is_named:  # nobody has said where nine o'clock is
+        found_zone = [q.model_dump() for q in words.questions if q.id == "zone"]
+        made["questions"] = [*made["questions"], *found_zone]
 
 
 def _steps(made: dict[str, Any], words: Words) -> None:

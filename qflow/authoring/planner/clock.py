@@ -30,8 +30,8 @@ _HOURS: Final = {
 }
 _HOUR: Final = rf"(?:\d{{1,2}}|{'|'.join(_HOURS)})"
 ONE: Final = (
-    rf"(?:{_HOUR}(?::\d{{2}}|\.\d{{2}}(?= ?[ap]m))? ?(?:a\.?m\b\.?|p\.?m\b\.?|o'clock(?: in the (?:morning|afternoon|evening))?"
-    r"|h\b|hrs\b|uhr\b)?|noon|midday|midnight"
+    rf"(?:{_HOUR}(?::\d{{2}}|\.\d{{2}}(?= ?[ap]m))?(?: ?(?:a\.?m\b\.?|p\.?m\b\.?|o'clock(?: in the (?:morning|afternoon|evening))?"
+    r"|h\b|hrs\b|uhr\b))?|noon|midday|midnight"
     rf"|half past {_HOUR}|quarter past {_HOUR}|quarter to {_HOUR})"
 )
 TIMES: Final = rf"(?:at|by|@) ({ONE}(?:(?:,| and|, and| &) (?:at )?{ONE})*)(?! ?(?:%|at a time|\w*%|times?\b|per\b|minutes?|hours?|days?|past\b))"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from qflow.authoring.planner.words import NUMBER, Words, name, number, slug
+from qflow.authoring.planner.words import DURATION, NUMBER, Words, duration, name, number, slug
 from qflow.authoring.render.records import singular
-from qflow.authoring.spec import Emitter, OnEvent
+from qflow.authoring.spec import Emitter, OnEvent, Sleep
 
 WHEN: Final = r"(?:when(?:ever)?|once|as soon as|each time|every time|any time|after|if|upon|on|for (?:each|every))"
 ARTICLE: Final = r"(?:a|an|the|any|some|each|every|one of our|our|another)"
@@ -27,6 +27,11 @@ _ACTIVE: Final = {
     "comes in": "received", "goes down": "down", "closes": "closed", "opens": "opened",
     "ends": "ended", "starts": "started", "changes": "changed", "cancels": "cancelled",
     "upgrades": "upgraded", "downgrades": "downgraded", "pays": "paid", "appears": "created",
+    "ships": "shipped",
+    "breaks": "broken",
+    "renews": "renewed",
+    "lapses": "lapsed",
+    "resigns": "resigned",
     "finishes": "finished", "completes": "completed", "dies": "died", "drops": "dropped",
 }  # fmt: skip
 _TRANSITIVE: Final = {
@@ -52,10 +57,16 @@ _OPERATORS: Final = (
 
 def take_event(words: Words, emitters: list[Emitter]) -> bool:
     """Find the event that starts the workflow; tell whether there is one."""
+    delay = words.find(rf"\b({DURATION}) (?=(?:after|once) )")
     event = _row(words, emitters) or _literal(words) or _new(words) or _clause(words)
     if not event:
         return False
     words.subject = event.partition("/")[0]
+    if delay is not None and words.left[delay.end()] == "\x1f":
+        words.mark(delay.start(), delay.end())
+        length = duration(delay[1])
+        words.step(-1, Sleep(id=words.free_id(f"wait-{length}"), length=length))
+        words.understood.append(f"waits {length}")
     words.triggers.append(OnEvent(event=event, when=take_condition(words)))
     words.understood.append(f"for each event {event}")
     return True
@@ -64,18 +75,26 @@ def take_event(words: Words, emitters: list[Emitter]) -> bool:
 def take_condition(words: Words) -> str | None:
     """Return the condition on the event's data that the words name, as CEL."""
     lead = r"\b(?:but |and )?(?:only )?(?:if|when|where|with|whose|for) (?:its |the |their |it has an? |an? )?(?:order'?s? )?"
+    found = words.find(
+        r"\b(?:and |if |where |with )*event\.data\.(\w+) ?(>=|<=|==|!=|>|<) ?('[^']*'|\"[^\"]*\"|[\w.]+)"
+    )
+    if found:
+        words.mark(found.start(), found.end())
+        return f"event.data.{name(found[1])} {found[2]} {_value(words.said(found, 3))}"
     for text, operator in _OPERATORS:
-        found = words.take(
-            rf"{lead}([a-z_]+(?: [a-z_]+)?) (?:{text}) (?:than )?"
+        found = words.find(
+            rf"{lead}([a-z_]+(?: (?!is\b)[a-z_]+)?) (?:{text}) (?:than )?"
             rf"(?:€|\$|£|USD |EUR )?({NUMBER}\b|'[^']*'|\"[^\"]*\"|[a-z][\w-]*)(?: ?(?:€|\$|£|euros?|dollars?|USD|EUR)\b)?"
         )
-        if found and found[1].lower() not in _NO_SUBJECT:
-            return f"event.data.{name(found[1])} {operator} {_value(found[2])}"
+        if found and found[1].lower().split()[0] not in _NO_SUBJECT:
+            words.mark(found.start(), found.end())
+            return f"event.data.{name(found[1])} {operator} {_value(words.said(found, 2))}"
     found = words.take(
-        rf"\b(?:orders?|amounts?|payments?|invoices?) (?:of )?(over|above|under|below|more than|less than) (?:€|\$|£)?({NUMBER})\b"
+        rf"(?:\x1f|\b(?:orders?|amounts?|payments?|invoices?)) (?:of |worth )?(over|above|under|below|more than|less than) (?:€|\$|£)?({NUMBER})\b"
     )
     if found:
         operator = ">" if found[1].lower() in ("over", "above", "more than") else "<"
+        words.ask("amount", "Which field of the event is that amount?", "/triggers/0/when")
         return f"event.data.amount {operator} {_value(found[2])}"
     return None
 
@@ -155,7 +174,7 @@ def _new(words: Words) -> str:
 def _clause(words: Words) -> str:
     for found in re.finditer(rf"\b{WHEN} ", words.left, re.IGNORECASE):
         clause = re.split(
-            r"[,;.\x1f]| then | and (?=\w+ (?:a|an|the|them|it|to)\b)| but ",
+            r"[,;.\x1f]| then | and (?=\w+ (?:a|an|the|them|it|to)\b)| but | (?:over|above|under|below|more than|less than|with|where|whose|worth) ",
             words.left[found.end() :],
         )[0]
         pieces = clause.split()

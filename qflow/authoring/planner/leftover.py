@@ -153,6 +153,15 @@ def unread(parts: Sequence[str]) -> list[str]:
     return found
 
 
+def parts(clause: re.Match[str]) -> list[tuple[int, int]]:
+    """Return where the parts of a clause begin and end: "and" and "then" stand between them."""
+    found, start = [], clause.start()
+    for joint in re.finditer(r"\b(?:and then|then|and)\b", clause[0]):
+        found.append((start, clause.start() + joint.start()))
+        start = clause.start() + joint.end()
+    return [*found, (start, clause.end())]
+
+
 def stripped(text: str) -> str:
     """Return a clause without what introduces it: "please create a workflow that"."""
     flat = " ".join(text.split()).strip(" -:!?\"'")

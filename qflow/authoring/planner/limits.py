@@ -34,7 +34,9 @@ def take_limits(words: Words) -> Limits:
     _gathering(words, found.flow)
     _pacing(words, found.flow)
     _single(words, found.flow)
-    over = words.take(rf"\b(?:give up|time out|times out|abort|cancel it) after ({DURATION})")
+    over = words.take(
+        rf"\b(?:give up|giving up|time out|times out|abort|cancel it) after ({DURATION})"
+    )
     if over:
         found.finish = duration(over[1])
         words.understood.append(f"cancelled after {found.finish}")

@@ -12,8 +12,13 @@ from qflow.authoring.spec import OnEvent
 _ADDRESS: Final = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 _CHANNEL: Final = r"#[a-z0-9_-]+"
 _SAYING: Final = r"(?: (?:saying|that says|with the text|with text|which says)[: ]* ?(\"[^\"]*\"|'[^']*'|“[^”]*”))?"
+SAYING_ALONE: Final = (
+    r"\b(?:saying|that says|with the text|with text|which says)[: ]* ?(\"[^\"]*\"|'[^']*'|“[^”]*”)"
+)
 _KIND: Final = r"((?: [\w'-]+){0,3}?)"
-_ABOUT: Final = r"(?: (?:of|about|with|on|for) (?:the |our |all )*((?:[\w-]+ ){0,4}?[\w-]+?))?"
+_ABOUT: Final = (
+    r"(?: (?:of|about|with|on|for) (?:the |our |all )*((?:(?!by e?-?mail)[\w-]+ ){0,4}?[\w-]+?))?"
+)
 _NOTE: Final = (
     r"(?: (?:messages?|notifications?|alerts?|reminders?|note|summary|digest|report|list))"
 )
@@ -32,7 +37,7 @@ MAIL_SUBJECTS: Final = {
     "confirmation": ("Confirmed", "Hello {name},\n\nthis is confirmed.\n"),
     "invoice": ("Your invoice", "Hello {name},\n\nhere is your invoice.\n"),
     "feedback": ("How was it?", "Hello {name},\n\nhow was it? Just answer this mail.\n"),
-    "survey": ("How was it?", "Hello {name},\n\nhow was it? Just answer this mail.\n"),
+    "survey": ("A short survey", "Hello {name},\n\nhow was it? Just answer this mail.\n"),
     "apology": ("We are sorry", "Hello {name},\n\nwe are sorry.\n"),
     "review": ("How was it?", "Hello {name},\n\nhow was it? Just answer this mail.\n"),
     "cancellation": ("Cancelled", "Hello {name},\n\nthis is cancelled.\n"),
@@ -64,7 +69,8 @@ def _slack(words: Words) -> Found | None:
         found = words.take(pattern)
         if found is None:
             continue
-        kind, about, first, _, last, more, said = (found[index] or "" for index in range(1, 8))
+        kind, about, first, _, last, more = (found[index] or "" for index in range(1, 7))
+        said = words.said(found, 7)
         channel = next((each for each in (first, last) if each.startswith("#")), "")
         about = about or more
         text = _quoted(said) or _text(words, kind)
@@ -76,7 +82,7 @@ def _slack(words: Words) -> Found | None:
 
 def _mail(words: Words) -> Found | None:
     to = rf"(?: (?:to|for) ({_ADDRESS}|{_PEOPLE}))?"
-    patterns = (
+    patterns: tuple[str, ...] = (
         (
             rf"\b(?:sends?|write)(?: (?:out|off))?(?: ({_PEOPLE}))?(?: (?:a|an|the|another))?{_KIND}"
             rf" (?:e-?mails?|mails?)(?!\w){_ABOUT}{to}{_SAYING}{_END}"
@@ -86,14 +92,27 @@ def _mail(words: Words) -> Found | None:
             rf"{_ABOUT}(){_SAYING}{_END}"
         ),
         rf"\b(?:also )?(?:notify|alert|tell|inform)s? ({_ADDRESS})(?: by (?:e-?)?mail)?()()()(){_SAYING}{_END}",
-        rf"\bsends?(?: (?:a|an|the))?{_KIND}() ({_MISC}){_ABOUT} to ({_ADDRESS}|{_PEOPLE}){_SAYING}{_END}",
+        rf"\b(?:sends?|e-?mails?|mails?)(?: (?:a|an|the))?{_KIND}() ({_MISC}){_ABOUT} to ({_ADDRESS}|{_PEOPLE}){_SAYING}{_END}",
+        (
+            rf"\b(?:sends?|e-?mails?|mails?)(?: (?:me|us))?(?: (?:a|an|the))?{_KIND}() "
+            rf"({_MISC}|it|them){_ABOUT}(?: by e?-?mail)? to ({_ADDRESS}|{_PEOPLE}){_SAYING}{_END}"
+        ),
     )
+    if any(isinstance(trigger, OnEvent) for trigger in words.triggers):
+        patterns = (
+            *patterns,
+            rf"\bsends?(?: ({_PEOPLE}))?(?: (?:a|an|the|another))?{_KIND} ({_SENT}){_ABOUT}(){_SAYING}{_END}",
+        )
     for number, pattern in enumerate(patterns):
         found = words.take(pattern)
         if found is None:
             continue
         groups = [each or "" for each in found.groups()]
-        if number == 3:
+        groups[-1] = words.said(found, len(groups))
+        if number == 5:
+            to, kind, noun, about, _, said = groups
+            kind = f"{kind} {noun}"
+        elif number in (3, 4):
             kind, _, noun, about, to, said = groups
             kind = f"{kind} {noun}"
         elif number == 0:
@@ -106,6 +125,7 @@ def _mail(words: Words) -> Found | None:
     return None
 
 
+_SENT: Final = "reminder|receipt|confirmation|survey"
 _MISC: Final = (
     "reminder|summary|report|digest|receipt|invoice|confirmation|survey|message|notification|list"
 )

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from qflow.authoring.actions import Custom, Fetch, Mail, Slack
 from qflow.authoring.planner import (
     events,
+    groups,
     leftover,
     limits,
     messages,
@@ -21,14 +22,8 @@ from qflow.authoring.planner import (
     waiting,
 )
 from qflow.authoring.planner.limits import Limits
-from qflow.authoring.planner.words import Words
-from qflow.authoring.spec import (
-    Emitter,
-    Question,
-    Run,
-    Step,
-    WorkflowSpec,
-)
+from qflow.authoring.planner.words import CLAUSE, Words
+from qflow.authoring.spec import Emitter, Parallel, Question, Run, Step, WorkflowSpec
 
 _FAILURE: Final = r"(?:if|when(?:ever)?|should|in case|once) (?:it|this|that|the (?:run|workflow|job|sync|import)|anything|something|a (?:run|step)|everything) (?:fails|failed|goes wrong|breaks|errors)|on (?:failure|errors?)"
 
@@ -59,6 +54,7 @@ class Reading:
         words = self.words
         self.limits = limits.take_limits(words)
         self._failures()
+        words.has_token = records.take_access(words)
         records.take_calls(words)
         scheduled = schedules.take_schedules(words)
         if not scheduled or words.find(rf"\b(?:and|or) (?:also )?{events.WHEN} "):
@@ -74,7 +70,8 @@ class Reading:
     def spec(self) -> WorkflowSpec:
         """Return the spec."""
         words = self.words
-        steps = _joined([step for _, step in sorted(words.steps, key=lambda each: each[0])])
+        ordered = sorted(words.steps, key=lambda each: each[0])
+        steps = _joined([step for _, step in groups.grouped(words, ordered)])
         if not words.triggers:
             words.ask("start", "What starts it: a schedule, or which event?", needed=True)
         if not steps:
@@ -106,7 +103,7 @@ class Reading:
         """Find what is said where a run fails: before or after its own words."""
         words = self.words
         found = words.find(
-            rf"(?:^|,|;|\.|\band\b|\bbut\b|\balso\b)([^,;.\x1f]*?)\b({_FAILURE})\b,?([^,;.\x1f]*)"
+            rf"(?:^|,|;|\.|\band\b|\bbut\b|\balso\b)({CLAUSE}*?)\b({_FAILURE})\b,?({CLAUSE}*)"
         )
         if found is None:
             return
@@ -138,6 +135,22 @@ class Reading:
             id = words.free_id(_message_id(action))
             words.step(place, Run(id=id, action=action))
             self._ask_about(id, action, of)
+        self._said_apart()
+
+    def _said_apart(self) -> None:
+        """Give a text that stands apart from its message to the last message before it."""
+        words = self.words
+        while (found := words.take(messages.SAYING_ALONE)) is not None:
+            before = [n for n, (place, step) in enumerate(words.steps) if place < found.start()]
+            for number in reversed(before):
+                place, step = words.steps[number]
+                if isinstance(step, Run) and isinstance(step.action, Slack | Mail):
+                    text = words.said(found, 1)[1:-1]
+                    action = step.action.model_copy(update={"text": text})
+                    words.steps[number] = place, step.model_copy(update={"action": action})
+                    asked = ("message", "mail")
+                    words.questions = [q for q in words.questions if q.id not in asked]
+                    break
 
     def _ask_about(self, id: str, action: Slack | Mail, of: str) -> None:
         words = self.words
@@ -149,25 +162,31 @@ class Reading:
                     f"@{id}/action/channel",
                 )
             if not of and words.text.count(action.text) == 0:
-                words.ask("message", "What should the message say?", f"@{id}/action/text")
+                words.ask(
+                    self._free("message", id), "What should the message say?", f"@{id}/action/text"
+                )
             return
         if action.to == "{email}":
             words.ask("address", "Which field of the event is the address?", f"@{id}/action/to")
         elif action.to.endswith(".invalid"):
             words.ask("address", "To which address?", f"@{id}/action/to", needed=True)
         if not of and action.text not in words.text:
-            words.ask("mail", "What should the mail say?", f"@{id}/action/text")
+            words.ask(self._free("mail", id), "What should the mail say?", f"@{id}/action/text")
+
+    def _free(self, wanted: str, step: str) -> str:
+        """Return the id of a question: for the first message a short one, then one of its step."""
+        taken = any(question.id == wanted for question in self.words.questions)
+        return f"{wanted}-{step}"[:60] if taken else wanted
 
     def _custom(self) -> None:
         """Find what no connector does, in what is left: a clause with words of its own."""
         words = self.words
-        for found in re.finditer(r"[^,;.\x1f]+", words.left):
-            for part in re.finditer(r"(?:(?!\band then\b|\bthen\b|\band\b).)+", found[0]):
-                clause = leftover.stripped(part[0])
+        for found in re.finditer(rf"{CLAUSE}+", words.left):
+            for place, end in leftover.parts(found):
+                clause = leftover.stripped(words.text[place:end])
                 if len(clause.split()) < 2 or not leftover.is_deed(clause):
                     continue
-                place = found.start() + part.start()
-                words.mark(place, place + len(part[0]))
+                words.mark(place, end)
                 id = words.free_id("-".join(clause.split()[:5]))
                 words.step(place, Run(id=id, action=Custom(words=clause[:200])))
                 words.ask(
@@ -203,28 +222,41 @@ def checked(made: dict[str, Any]) -> WorkflowSpec:
 def _joined(steps: Sequence[Step]) -> list[Step]:
     """Return steps in which each that can takes the records of the fetch before it."""
     made: list[Step] = []
-    last = ""
+    last = what = ""
     for step in steps:
         if isinstance(step, Run):
             action = step.action
             if isinstance(action, Fetch):
-                last = step.id
+                last, what = step.id, action.what.replace("_", " ")
             elif last and hasattr(action, "of") and not action.of:
-                step = step.model_copy(update={"action": action.model_copy(update={"of": last})})  # noqa: PLW2901
+                step = _given(step, action, last, what)  # noqa: PLW2901
         made.append(step)
     return made
 
 
+def _given(step: Run, action: Any, of: str, what: str) -> Run:
+    """Return a step whose action is given the records of the step `of`."""
+    changed = {"of": of}
+    if isinstance(action, Slack | Mail) and action.text.lower() in ("", "them", "it"):
+        changed["text"] = what
+        changed |= {"subject": what.capitalize()} if isinstance(action, Mail) else {}
+    return step.model_copy(update={"action": action.model_copy(update=changed)})
+
+
 def placed(questions: Sequence[Question], steps: Sequence[Step]) -> list[Question]:
     """Return questions whose `@step/field` is a pointer into the spec."""
-    places = {step.id: number for number, step in enumerate(steps)}
+    places = {step.id: f"/steps/{number}" for number, step in enumerate(steps)}
+    for number, step in enumerate(steps):
+        if isinstance(step, Parallel):
+            inner = enumerate(step.branches)
+            places |= {each.id: f"/steps/{number}/branches/{n}" for n, each in inner}
     made = []
     for question in questions:
         if question.sets.startswith("@"):
             id, _, rest = question.sets[1:].partition("/")
             if id not in places:
                 continue
-            pointer = f"/steps/{places[id]}/{rest}"
+            pointer = f"{places[id]}/{rest}"
             made.append(question.model_copy(update={"sets": pointer}))
         else:
             made.append(question)

@@ -41,11 +41,24 @@ class Place:
     what: str = ""
 
 
+def take_access(words: Words) -> bool:
+    """Find what is said of tokens and pages; tell whether an HTTP API wants a token."""
+    token = not words.take(r"\b(?:without|no|with no) (?:an? )?(?:token|authentication|login)\b")
+    words.take(
+        r"\b(?:with|using) (?:an? |the |its )?(?:bearer |api |access )?(?:token|key)\b"
+        r"(?: and (?:all (?:its |of its )?pages|paging|pagination))?"
+    )
+    words.take(
+        r"\b(?:page by page|with (?:paging|pagination|all (?:its )?pages)|paginated)(?: and (?:a |its )?token)?\b"
+    )
+    return token
+
+
 def take_copies(words: Words) -> None:
     """Find what is copied from one place to another."""
     verb = r"(?:syncs?|synchroni[sz]es?|synchroni[sz]ing|syncing|cop(?:y|ies)|mirrors?|replicates?|imports?|exports?|backs? up|loads?|moves?|pulls?|transfers?)"
     found = words.take(
-        rf"\b{verb} {_OURS}{_THING}(?: from {_OURS}{_THING})?(?: (?:in)?to {_OURS}{_THING})?{_END}"
+        rf"\b{verb} {_OURS}{_THING}(?: from {_OURS}{_THING})?(?:[ \x1f]+(?:in)?to {_OURS}{_THING})?{_END}"
     )
     if found is None:
         return
@@ -72,6 +85,11 @@ def take_copies(words: Words) -> None:
     words.understood.append(
         f"copies {what.replace('_', ' ')} from {source.name} to {goes.name if target else 'a SQL database'}"
     )
+    if target is not None and target.service in ("salesforce", "zendesk"):
+        where = f"@{id}/action/target/service"
+        words.ask(
+            "target", f"No connector writes to {target.name}. Where else?", where, needed=True
+        )
     if not known:
         words.ask(
             "source",
@@ -210,16 +228,7 @@ def _fetch(place: Place, what: str, said: str, words: Words) -> Fetch:
         words.assumed.append(f"{what} is an object of Salesforce with a Name")
     if re.search(r"\b(?:open|unsolved|unresolved)\b", said, re.IGNORECASE):
         made["only"] = "open"
-    if place.service == "http" and words.take(
-        r"\b(?:without|no) (?:an? )?(?:token|authentication|login)\b"
-    ):
-        made["token"] = False
-    words.take(
-        r"(?:(?:\x1f| ) ?|\b)(?:with|using) (?:an? |the |its )?(?:bearer |api |access )?(?:token|key)\b(?: and (?:all (?:its |of its )?pages|paging|pagination))?"
-    )
-    words.take(
-        r"(?:\b|\x1f)(?:,? ?(?:page by page|with (?:paging|pagination|all (?:its )?pages)|all pages|paginated)(?: and (?:a |its )?token)?)\b"
-    )
+    made["token"] = words.has_token
     return Fetch.model_validate(made)
 
 
@@ -231,7 +240,12 @@ def _save(words: Words, place: int, text: str) -> None:
         words.step(place, step)
         words.understood.append(f"posts to {label}")
     elif found.service == "s3":
-        folder = name(words.subject or "records")
+        fetched = [
+            s.action.what
+            for _, s in words.steps
+            if isinstance(s, Run) and isinstance(s.action, Fetch)
+        ]
+        folder = name(words.subject or (fetched[-1] if fetched else "records"))
         id = words.free_id("save-to-s3")
         words.step(place, Run(id=id, action=Put(folder=folder)))
         words.understood.append("writes JSON to S3")

@@ -163,7 +163,7 @@ def _nth_weekday(words: Words) -> Days | None:
     month = {"month": "*", "quarter": "3,6,9,12" if which == "L" else "1,4,7,10"}.get(
         period, "12" if which == "L" else "1"
     )
-    words.take(r"\bmonthly\b")
+    words.take(r"\bmonthly\b|\b(?:every|each) (?:month|quarter|year)\b|\b(?:quarterly|yearly)\b")
     if day == "day":
         return which, month, "*"
     if day in ("weekday", "working day", "business day"):
@@ -200,6 +200,8 @@ def _dates(words: Words) -> Days | None:
         if days[0] < 1 or days[-1] > 31:
             raise refused(f"no month has a day {days[-1]}")
         return ",".join(map(str, days)), "*", "*"
+    if words.take(r"\b(?:on |every |each )*(?:the )?first of (?:the|each|every) month\b"):
+        return "1", "*", "*"
     if words.take(r"\b(?:at |on |by )?(?:the )?(?:end of (?:the|each|every) month|month[- ]end)\b"):
         return "L", "*", "*"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from qflow.authoring.planner import events
@@ -14,6 +15,7 @@ _CLAUSE: Final = r"([^,;.\x1f]+?)(?=,|;|\.|\x1f|$| then | and then | and (?:send
 
 def take_waits(words: Words) -> None:
     """Find the steps that wait; the event that starts the workflow must be known."""
+    _unless_later(words)
     while _unless(words) or _for_event(words) or _for_person(words) or _for_time(words):
         pass
 
@@ -32,6 +34,19 @@ def _unless(words: Words) -> bool:
         words, found.start(), found[2], duration(found[1]), stops=" until " not in found[0].lower()
     )
     return True
+
+
+def _unless_later(words: Words) -> None:
+    """Read "after 14 days send a mail unless it is paid": the condition belongs to the waiting."""
+    alone = words.find(rf"\bunless {_CLAUSE}")
+    if alone is None or re.search(rf"{DURATION},? $", words.left[: alone.start()], re.IGNORECASE):
+        return
+    before = rf"\b(?:(?:wait|pause|sleep)(?: for)?|after) ({DURATION})\b|\b({DURATION}) later\b"
+    found = words.take(before)
+    if found is None:
+        return
+    words.mark(alone.start(), alone.end())
+    _wait(words, found.start(), alone[1], duration(found[1] or found[2]), stops=True)
 
 
 def _for_event(words: Words) -> bool:
@@ -85,7 +100,7 @@ def _wait(
 def _for_person(words: Words) -> bool:
     found = (
         words.take(
-            r"\b(?:and |then )?(?:ask|wait)(?: (?!for\b)([A-Za-z]+))? for (?:an? |the |(?!our)([A-Za-z]+)'s )?(?:approval|permission|confirmation)(?: (?:by|from|of) (?:the |our )?([A-Za-z]+))?"
+            r"\b(?:and |then )?(?:ask|wait)(?: (?:the |our )?(?!for\b)([A-Za-z]+))? for (?:an? |the |(?!our)([A-Za-z]+)'s )?(?:approval|permission|confirmation)(?: (?:by|from|of) (?:the |our )?([A-Za-z]+))?"
         )
         or words.take(
             r"\b(?:after|with|needs|requires|once) (?:an? |the )?(?:(\w+)'s )?approval(?: (?:by|from|of) (?:the |our )?([A-Za-z]+))?()"

@@ -10,6 +10,11 @@ from typing import Final
 from qflow.authoring.spec import Question, Step, StepId, Trigger
 
 _READ: Final = "\x1f"
+_MASK: Final = "\x1e"
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)")
+
+CLAUSE: Final = r"(?:[^,;.\x1f]|\.(?=\w))"
+"""A character of a clause: a dot inside of an address ends none."""
 
 _NUMBERS: Final = {
     "a": 1, "an": 1, "one": 1, "once": 1, "two": 2, "twice": 2, "three": 3, "thrice": 3, "four": 4,
@@ -44,10 +49,11 @@ class Words:
     understood: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
     subject: str = ""
+    has_token: bool = True
 
     def __post_init__(self) -> None:
         self.text = " ".join(self.text.replace("’", "'").split())
-        self.left = self.text
+        self.left = _QUOTED.sub(lambda found: _masked(found[0]), self.text)
 
     def find(self, pattern: str) -> re.Match[str] | None:
         """Return where a pattern stands in what nobody has read yet."""
@@ -59,6 +65,11 @@ class Words:
         if found is not None:
             self.mark(found.start(), found.end())
         return found
+
+    def said(self, found: re.Match[str], group: int) -> str:
+        """Return a group of a match as it was said: quoted words are masked in `left`."""
+        start, end = found.span(group)
+        return self.text[start:end] if start >= 0 else ""
 
     def mark(self, start: int, end: int) -> None:
         """Mark a place as read."""
@@ -85,7 +96,8 @@ class Words:
 
     def rest(self) -> list[str]:
         """Return the runs of words that nobody has read."""
-        return [part.strip(" ,.;:!?-") for part in self.left.split(_READ)]
+        runs = re.finditer(rf"[^{_READ}]+", self.left)
+        return [self.text[run.start() : run.end()].strip(" ,.;:!?-") for run in runs]
 
 
 def number(text: str) -> float:
@@ -125,6 +137,10 @@ def name(text: str) -> str:
     """Return text as a name of a field, a table or a folder."""
     flat = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40]
     return flat if flat and flat[0].isalpha() else f"x_{flat}".strip("_")
+
+
+def _masked(text: str) -> str:
+    return text[0] + _MASK * (len(text) - 2) + text[-1]
 
 
 def _id(text: str) -> StepId:

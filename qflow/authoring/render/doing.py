@@ -19,6 +19,11 @@ class Given:
     what: str = ""
 
     @property
+    def is_mapping(self) -> bool:
+        """Whether `data` is a plain mapping."""
+        return self.data.startswith("dict")
+
+    @property
     def parameters(self) -> str:
         """Its parameters."""
         found = [f"{self.what}: list[{self.records}]"] if self.records else []
@@ -65,7 +70,7 @@ def needs_data(action: Action) -> bool:
 def _slack(module: Module, name: str, action: Slack, given: Given) -> str:
     service = module.service(connectors.slack(action.channel))
     where = action.channel or "the channel"
-    text = template(action.text, "data")
+    text = template(action.text, "data", mapping=given.is_mapping)
     lines = [f"async def {name}({given.parameters}) -> None:", f'    """Post to {where}."""']
     if given.records:
         module.roots.add("listed")
@@ -83,12 +88,13 @@ def _slack(module: Module, name: str, action: Slack, given: Given) -> str:
 
 def _mail(module: Module, name: str, action: Mail, given: Given) -> str:
     module.roots.add("send")
-    to = f"data.{action.to[1:-1]}" if action.to.startswith("{") else literal(action.to)
+    field = f'data["{action.to[1:-1]}"]' if given.is_mapping else f"data.{action.to[1:-1]}"
+    to = field if action.to.startswith("{") else literal(action.to)
     lines = [
         f"def {name}({given.parameters}) -> None:",
         f'    """Send the mail: {prose(action.subject)}."""',
     ]
-    text = template(action.text, "data")
+    text = template(action.text, "data", mapping=given.is_mapping)
     if given.records:
         module.roots.add("listed")
         lines += [
@@ -97,7 +103,9 @@ def _mail(module: Module, name: str, action: Mail, given: Given) -> str:
         ]
     else:
         lines += _assigned("text", text)
-    lines += call(4, "send", [to, template(action.subject, "data"), "text"])
+    lines += call(
+        4, "send", [to, template(action.subject, "data", mapping=given.is_mapping), "text"]
+    )
     return "\n".join(lines)
 
 

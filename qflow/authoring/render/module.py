@@ -5,7 +5,6 @@ from __future__ import annotations
 from qflow.authoring import connectors
 from qflow.authoring.actions import Copy, Fetch
 from qflow.authoring.render import data, doing, options
-from qflow.authoring.render.doing import Given
 from qflow.authoring.render.emitters import emitter
 from qflow.authoring.render.handler import Body, identifier
 from qflow.authoring.render.reading import Module
@@ -87,8 +86,16 @@ def _function(spec: WorkflowSpec, module: Module) -> list[str]:
     signature = call(0, f"async def {name}", parameters, f" -> {'int' if counts else 'None'}:")
     said = prose(spec.summary)
     first = [*options.decorator(spec, module), *signature]
-    blocks.append("\n".join([*first, f'    """{said}"""', *body.lines]))
+    blocks.append("\n".join([*first, *_said(said), *body.lines]))
     return blocks
+
+
+def _said(text: str) -> list[str]:
+    """Return a docstring of the handler."""
+    first, *rest = wrapped(text, 93)
+    if not rest:
+        return [f'    """{text}"""']
+    return [f'    """{first}', *(f"    {line}" for line in rest), '    """']
 
 
 def _counts(spec: WorkflowSpec) -> str:
@@ -115,6 +122,3 @@ def _failure(spec: WorkflowSpec, module: Module) -> str:
         doing.write_told(module, identifier(id), action)
         lines += call(4, "await step.run", [literal(id), identifier(id), "why"])
     return "\n".join(lines)
-
-
-__all__ = ["Given", "render"]

@@ -127,9 +127,7 @@ def _salesforce(module: Module, fetch: Fetch) -> list[str]:
     module.imports.take("urllib.parse", "urlencode")
     service = module.service(connectors.source(fetch))
     query = records.query(fetch)
-    module.constants.append(
-        f"QUERY = {literal(query)}" + ("  # noqa: E501" if len(query) > 90 else "")
-    )
+    module.constants.append(f"QUERY = {literal(query)}")
     module.constants.append(
         "FIRST_PAGE = f\"/services/data/v61.0/query?{urlencode({'q': QUERY})}\""
     )
@@ -159,7 +157,8 @@ def _zendesk(module: Module, fetch: Fetch) -> list[str]:
 
 def _saver(module: Module, name: str, fetch: Fetch, target: Save) -> str:
     kind = records.record(fetch)
-    shown = 'each.model_dump(mode="json")' if kind != "dict[str, Any]" else "each"
+    plain = kind == "dict[str, Any]"
+    rows = "found" if plain else '[each.model_dump(mode="json") for each in found]'
     if target.service == "sql":
         text, used = records.table(fetch, target)
         module.imports.take("sqlalchemy", *used)
@@ -173,10 +172,10 @@ def _saver(module: Module, name: str, fetch: Fetch, target: Save) -> str:
         module.imports.take("hashlib", "sha256")
         return f'''def {name}(found: list[{kind}]) -> None:
     """Write {target.what} as one object, named for what is in it."""
-    rows = [{shown} for each in found]
+    rows = {rows}
     name = sha256(repr(rows).encode()).hexdigest()[:16]
     put_json(f"{target.what}/{{name}}.json", rows)'''
     service = module.service(connectors.http(target.name, token=target.token))
     return f'''async def {name}(found: list[{kind}]) -> None:
     """Post {target.what} to {target.name}."""
-    await {service}.post([{shown} for each in found], "/{target.what}")'''
+    await {service}.post({rows}, "/{target.what}")'''

@@ -11,7 +11,7 @@ from typing import Final
 
 from qflow.authoring.render.text import WIDTH
 
-_THIRD: Final = ("boto3", "botocore", "httpx", "pydantic", "sqlalchemy")
+_THIRD: Final = ("boto3", "botocore", "httpx", "pydantic", "qflow", "sqlalchemy")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Imports:
             self.modules.add(module)
 
     def lines(self) -> list[str]:
-        """Return the block: what Python brings, what others wrote, qflow, the folder's own."""
+        """Return the block: what Python brings, what others wrote, the folder's own."""
         groups: list[list[str]] = []
-        for wanted in ("standard", "third", "qflow", "own"):
+        for wanted in ("standard", "third", "own"):
             plain = [f"import {name}" for name in sorted(self.modules) if _group(name) == wanted]
             chosen = [module for module in sorted(self.names) if _group(module) == wanted]
             lines = [*plain, *(line for module in chosen for line in self._line(module))]
@@ -125,7 +125,7 @@ def _group(module: str) -> str:
     top = module.split(".", maxsplit=1)[0]
     if not top:
         return "own"
-    return top if top == "qflow" else "third" if top in _THIRD else "standard"
+    return "third" if top in _THIRD else "standard"
 
 
 def _as_sorted(name: str) -> tuple[int, str]:

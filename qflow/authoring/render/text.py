@@ -19,14 +19,14 @@ def literal(text: str) -> str:
     return f'"{_body(text)}"'
 
 
-def template(text: str, of: str) -> str:
-    """Return text as an f-string in which `{field}` is that attribute of `of`; plain where it has none."""
+def template(text: str, of: str, *, mapping: bool = False) -> str:
+    """Return text as an f-string in which `{field}` is that of `of`; plain where it has none."""
     if not PLACE.search(text):
         return literal(text)
     parts, last = [], 0
     for found in PLACE.finditer(text):
         parts.append(_body(text[last : found.start()]).translate(_ESCAPED))
-        parts.append(f"{{{of}.{found[1]}}}")
+        parts.append(f"{{{of}['{found[1]}']}}" if mapping else f"{{{of}.{found[1]}}}")
         last = found.end()
     parts.append(_body(text[last:]).translate(_ESCAPED))
     return 'f"' + "".join(parts) + '"'

@@ -15,10 +15,12 @@ from qflow import (
     Concurrency,
     Debounce,
     Event,
+    RateLimit,
     Run,
     Singleton,
     Step,
     SyncStep,
+    Throttle,
     Timeouts,
 )
 from qflow.store.redis import Redis
@@ -194,11 +196,26 @@ def gathered(events: list[Event], step: SyncStep, run: Run) -> list[int]:
     return [event.data["n"] for event in events]
 
 
-@app.function("calmed", trigger="load/calmed", debounce=Debounce("100ms", key="event.data.tenant"))
-def calmed(step: SyncStep, run: Run) -> None:
+@app.function(
+    "calmed",
+    trigger="load/calmed",
+    debounce=Debounce("100ms", key="event.data.tenant", timeout="400ms"),
+)
+def calmed(event: Event, step: SyncStep, run: Run) -> int:
     step.run("s0", work, run.id, "s0", [], 0.002)
+    return int(event.data["n"])
 
 
 @app.function("single", trigger="load/single", singleton=Singleton(key="event.data.tenant"))
-def single(step: SyncStep, run: Run) -> None:
-    step.run("s0", work, run.id, "s0", [], 0.01)
+def single(event: Event, step: SyncStep, run: Run) -> None:
+    step.run("s0", inside, run.id, "s0", f"single-{event.data['tenant']}", 0.01, "single")
+
+
+@app.function("paced", trigger="load/paced", throttle=Throttle(20, "1s", key="event.data.tenant"))
+def paced(step: SyncStep, run: Run) -> None:
+    step.run("s0", work, run.id, "s0", [], 0.002)
+
+
+@app.function("rated", trigger="load/rated", rate_limit=RateLimit(3, "1s", key="event.data.tenant"))
+def rated(step: SyncStep, run: Run) -> None:
+    step.run("s0", work, run.id, "s0", [], 0.002)

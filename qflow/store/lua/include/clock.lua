@@ -1,7 +1,9 @@
--- Redis's clock: `seconds`, `now_ms`, and `stamp`, the time as RQ writes it; `stamp_of_ms` writes another.
+-- Redis's clock: `seconds`, `now_ms`, the same as text, `now` (a number costs a call more than its text),
+-- and `stamp`, the time as RQ writes it; `stamp_of_ms` writes another.
 local time = redis.call('TIME')
 local seconds, micros = tonumber(time[1]), tonumber(time[2])
 local now_ms = seconds * 1000 + (micros - micros % 1000) / 1000
+local now = now_ms .. ''
 local function stamp_of(s, us)
   -- days to year, month, day (Howard Hinnant's civil_from_days); `x - x % n` since math.floor takes longer
   local rest = s % 86400

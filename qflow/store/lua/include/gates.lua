@@ -1,17 +1,17 @@
 -- What an event passes before it starts a run of a function, in the order in which engine.admit lists
 -- it. A gate is {kind, key, ...}. Each returns nil to let pass, or {skip = why}, {join = the run that has
 -- the event now}, or {due = when to go on (ms), gather = key}. `start` has ns, rq, fn, run, event,
--- event_id, data, ttl, keep_s, scheduled_key. Needs clock, timer, ending and cancel.
+-- event_id, data, ttl, keep_s, scheduled_key, and `taken`, the place of its event in time. Needs clock, timer, ending and cancel.
 local GATES = {}
 function GATES.rate_limit(start, gate)
   local _, key, most, per_ms, shown = unpack(gate)
   local starts_key = start.ns .. ':rate:' .. start.fn .. ':' .. key
-  redis.call('ZREMRANGEBYSCORE', starts_key, '-inf', now_ms - per_ms)
+  redis.call('ZREMRANGEBYSCORE', starts_key, '-inf', now_ms - per_ms .. '')
   if redis.call('ZCARD', starts_key) >= most then
     return {skip = 'rate limit: ' .. most .. ' runs in ' .. shown .. ' have started' .. (key == '*' and '' or ' for ' .. key)}
   end
-  redis.call('ZADD', starts_key, now_ms, start.run)
-  redis.call('PEXPIRE', starts_key, per_ms)
+  redis.call('ZADD', starts_key, now, start.run)
+  redis.call('PEXPIRE', starts_key, per_ms .. '')
 end
 function GATES.throttle(start, gate)
   local _, key, most, per_ms, burst = unpack(gate)
@@ -21,7 +21,7 @@ function GATES.throttle(start, gate)
   local next_us = math.max(tonumber(redis.call('GET', next_key) or 0), now_ms * 1000)
   local due = math.ceil((next_us - (burst - 1) * space_us) / 1000)
   next_us = next_us + space_us
-  redis.call('SET', next_key, string.format('%.0f', next_us), 'PX', math.ceil(next_us / 1000) - now_ms + 1000)
+  redis.call('SET', next_key, string.format('%.0f', next_us), 'PX', math.ceil(next_us / 1000) - now_ms + 1000 .. '')
   if due > now_ms then return {due = due, why = 'throttled'} end
 end
 function GATES.singleton(start, gate)
@@ -35,7 +35,7 @@ function GATES.singleton(start, gate)
       start.scheduled_key, start.ttl, start.keep_s)
     end_for_others(start.ns, start.rq, active, 'cancelled', '', start.ttl, start.keep_s, start.data)
   end
-  redis.call('ZADD', start.ns .. ':' .. single, now_ms, start.run)
+  redis.call('ZADD', start.ns .. ':' .. single, now, start.run)
   start.single = single .. '\t' .. start.run .. '\n'
 end
 -- The run that gathers events of this key at present, and some of its fields.
@@ -47,14 +47,15 @@ end
 function GATES.debounce(start, gate)
   local _, key, period_ms, timeout_ms, ts = unpack(gate)
   local run, known = gathering(start, key, 'ts', 'first', 'merged')
-  if not run then return {due = now_ms + period_ms, gather = key, ts = ts, why = 'debounced'} end
+  if not run then return {due = now_ms + period_ms, gather = key, ts = ts, taken = start.taken, why = 'debounced'} end
   local run_key = start.ns .. ':run:' .. run
   redis.call('HSET', run_key, 'merged', (known[3] or 0) + 1)
   if ts < tonumber(known[1]) then return {join = run} end -- an older one that came late
   local due = now_ms + period_ms
   if timeout_ms > 0 then due = math.min(due, known[2] + timeout_ms) end
   start.replaced(run)
-  redis.call('HSET', run_key, 'event', start.event, 'event_id', start.event_id, 'ts', ts, 'taken', now_ms, 'due', due)
+  redis.call('HSET', run_key, 'event', start.event, 'event_id', start.event_id, 'ts', ts, 'taken', start.taken,
+    'due', due)
   set_timer(start.ns, start.scheduled_key, run .. '-enter-1', due)
   return {join = run}
 end
@@ -65,7 +66,7 @@ function GATES.batch(start, gate)
     start.fire(run)
     run = nil
   end
-  if not run then return {due = now_ms + timeout_ms, gather = key, batch = true, why = 'batched'} end
+  if not run then return {due = now_ms + timeout_ms, gather = key, bytes = #start.event, why = 'batched'} end
   local run_key, count = start.ns .. ':run:' .. run, known[1] + 1
   redis.call('HSET', run_key, 'batched', count, 'bytes', known[2] + #start.event, 'event:' .. count, start.event)
   if count >= size then start.fire(run) end

@@ -28,11 +28,11 @@ local function begin_wait(ns, rq, run, hash, item, data, ttl, keep_s)
   local member = run .. ':' .. hash
   if item.kind == 'event' then
     for _, digest in ipairs(item.digests) do
-      redis.call('ZADD', ns .. ':waiters:' .. digest .. (item.when and ':when' or ''), now_ms, member)
+      redis.call('ZADD', ns .. ':waiters:' .. digest .. (item.when and ':when' or ''), now, member)
     end
   elseif item.kind == 'signal' then
     if not redis.call('SET', ns .. ':signal:' .. item.signal, member, 'NX') then return item.refused end
-    if item.approval then redis.call('ZADD', ns .. ':approvals', now_ms, member) end
+    if item.approval then redis.call('ZADD', ns .. ':approvals', now, member) end
   elseif item.kind == 'child' then
     return start_child(ns, rq, run, hash, item, data, ttl, keep_s)
   end

@@ -8,7 +8,7 @@ local function resume(ns, rq, run, data, ttl)
   token = string.format('%d', token + 1)
   local id = run .. '-enter-' .. token
   local queued = not known[5] or take_slots(ns, run, known[5], known[6])
-  redis.call('HSET', run_key, 'lane', (queued and 'q|' or 'b|') .. token .. '|0|0||', 'status', 'queued', 'queued', now_ms)
+  redis.call('HSET', run_key, 'lane', (queued and 'q|' or 'b|') .. token .. '|0|0||', 'status', 'queued', 'queued', now)
   open_job(rq .. ':job:' .. id, queued and 'queued' or 'deferred', ns, data, known[2], -1, ttl)
   if queued then place_job(ns, rq, id, known[7]) end
   move_index(ns, known[2], run, known[3], 'queued', known[4])

@@ -10,7 +10,7 @@ local function grant(ns, rq, member)
   local id = run .. '-' .. (step == '' and 'enter' or string.sub(redis.sha1hex(step), 1, 10)) .. '-' .. token
   record = 'q' .. string.sub(record, 2)
   if hash == '' then
-    redis.call('HSET', run_key, 'lane', record, 'queued', now_ms)
+    redis.call('HSET', run_key, 'lane', record, 'queued', now)
   else
     redis.call('HSET', run_key .. ':open', hash, record)
   end
@@ -50,7 +50,7 @@ local function serve(ns, rq, work)
       else
         local member = redis.call('ZPOPMIN', backlog_key)[1]
         if member and grant(ns, rq, member) then
-          for _, each in ipairs(limits) do redis.call('ZADD', ns .. ':slots:' .. each, now_ms, member) end
+          for _, each in ipairs(limits) do redis.call('ZADD', ns .. ':slots:' .. each, now, member) end
         end
         if redis.call('EXISTS', backlog_key) == 1 then park(ns, first_full(ns, limits) or limit, group) end
       end
@@ -81,8 +81,11 @@ local function yield_slots(ns, rq, run, flow, age)
       others = others or tonumber(redis.call('ZRANGE', ns .. ':backlog:' .. steps, 0, 0, 'WITHSCORES')[2]) < tonumber(age)
     end
   end
-  if others then wait_for_slots(ns, run, steps, age) end
-  return others
+  if not others then return false end
+  local limits, backlog_key = limits_of(steps), ns .. ':backlog:' .. steps
+  if redis.call('EXISTS', backlog_key) == 0 then park(ns, first_full(ns, limits) or limits[1], steps) end
+  redis.call('ZADD', backlog_key, age, run)
+  return true
 end
 -- Takes a member that has ended out of the backlog.
 local function leave_backlog(ns, member, flow)

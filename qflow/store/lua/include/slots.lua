@@ -21,7 +21,7 @@ local function first_full(ns, limits)
 end
 local function park(ns, limit, group)
   redis.call('RPUSH', ns .. ':ring:' .. limit, group)
-  redis.call('ZADD', ns .. ':rings', 'NX', now_ms, limit)
+  redis.call('ZADD', ns .. ':rings', 'NX', now, limit)
 end
 -- The limits that a member's next job is to be counted in; those of the run only as long as it has no slot,
 -- and never for its open steps, which begin when it has.
@@ -31,25 +31,22 @@ local function group_of(ns, member, flow)
   if runs == '' or #member > 26 or redis.call('ZSCORE', ns .. ':slots:' .. limits_of(runs)[1], member) then return steps end
   return steps == '' and runs or runs .. ',' .. steps
 end
-local function wait_for_slots(ns, member, group, age)
-  if redis.call('EXISTS', ns .. ':backlog:' .. group) == 0 then
-    local limits = limits_of(group)
-    park(ns, first_full(ns, limits) or limits[1], group)
-  end
-  redis.call('ZADD', ns .. ':backlog:' .. group, age, member)
-end
 -- Returns whether the member has its slots now; where not, it waits for them. Who comes later than others
 -- of its group waits behind them.
 local function take_slots(ns, member, flow, age)
   local group = group_of(ns, member, flow)
   if group == '' then return true end
-  local limits = limits_of(group)
-  if redis.call('EXISTS', ns .. ':backlog:' .. group) == 1 or first_full(ns, limits) then
-    wait_for_slots(ns, member, group, age)
-    return false
+  local limits, backlog_key = limits_of(group), ns .. ':backlog:' .. group
+  if redis.call('EXISTS', backlog_key) == 0 then
+    local full = first_full(ns, limits)
+    if not full then
+      for _, limit in ipairs(limits) do redis.call('ZADD', ns .. ':slots:' .. limit, now, member) end
+      return true
+    end
+    park(ns, full, group)
   end
-  for _, limit in ipairs(limits) do redis.call('ZADD', ns .. ':slots:' .. limit, now_ms, member) end
-  return true
+  redis.call('ZADD', backlog_key, age, member)
+  return false
 end
 -- The same for an open step whose record is about to say so.
 local function take_slots_of_step(ns, run, hash)

@@ -1,12 +1,13 @@
 -- What may end a run from outside: events that cancel it, and deadlines. A run's field `watched` lists
--- its places, a key and a member a line, so that whatever ends it leaves none behind. Needs clock.
+-- its places, a key and a member a line, so that whatever ends it leaves none behind; `single` is one that it
+-- has already. Needs clock.
 -- Returns why a run is cancelled before it begins: an event that came after its own was routed first.
 local function place_of(entry) -- a stream's entry as one number: whole and 4,096th milliseconds
   local ms, sequence = string.match(entry, '^(%d+)-(%d+)$')
   return ms + math.min(tonumber(sequence), 4095) / 4096
 end
-local function watch_run(ns, run, terms, since)
-  local places, late = {}, nil
+local function watch_run(ns, run, terms, since, single)
+  local places, late = {single}, nil
   local function place(key, member, score)
     redis.call('ZADD', ns .. ':' .. key, score, member)
     places[#places + 1] = key .. '\t' .. member .. '\n'
