@@ -26,8 +26,8 @@ check: $(READY) ## Check format, style, types and the shape of the code
 	$(BIN)/mypy $(CODE)
 	$(BIN)/pytest --quiet tests/shape tests/api
 
-test: $(READY) ## Run every test: first on two cores, then alone those that measure time
-	$(BIN)/pytest -n 2 -m 'not serial'
+test: $(READY) ## Run every test: first side by side (they mostly wait), then alone those that need the machine
+	$(BIN)/pytest -n 4 -m 'not serial'
 	$(BIN)/pytest -m serial || [ $$? -eq 5 ]  # 5: there are none
 
 bench: $(READY) ## Measure durable steps and latencies beside other libraries

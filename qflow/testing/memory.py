@@ -54,6 +54,7 @@ class Memory:
         self.ends.drops += [self.starts.release, self.opened.ended]
         self.intake = Intake(self)
         self._entries = Entries(self, stubs)
+        self.absent: Callable[[str, str], str] | None = None  # gives what an unknown function would
         self._problem: Exception | None = None
         self._busy = False
 
@@ -132,7 +133,7 @@ class Memory:
         """Create the run that a step invokes; return what the step gives where that is known at once."""
         function, now_ms = spec["fn"], self.now_ms()
         if function not in self.functions:
-            return str(spec["refused"])
+            return self.absent(step, function) if self.absent else str(spec["refused"])
         hashed = step_hash(step)
         place = self.intake.accepted
         arrival = Arrival(f"invoke:{state.id}:{hashed}", spec["event"], place, now_ms)

@@ -61,6 +61,8 @@ class RedisStage:
     def _outcome(self, run_id: str) -> Outcome:
         run = self._world.until_status(run_id, *ENDED)
         told, delays = [], []
+        if why := run.fields.get("held", ""):
+            told.append(("", 0, why))
         for entry in self._entries(run.id):
             if entry["t"] == "step":
                 told.append((entry["id"], entry["a"], "ok" if entry["ok"] else "failed"))
@@ -68,9 +70,6 @@ class RedisStage:
                 told.append((entry["id"], entry["a"], "retry"))
             elif entry["t"] in ("sleep", "wait"):
                 told.append((entry["id"], 0, entry["t"]))
-            elif entry["t"] == "held":
-                told.append(("", 0, entry["why"]))
-                continue
             delays += [entry["due"] - entry["ms"]] if "due" in entry else []
         if run.status != "failed":
             output = run.output if run.status == "completed" else None

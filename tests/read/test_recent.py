@@ -23,7 +23,9 @@ def test_a_pace_is_of_the_newest_runs_oldest_first(scene: Scene) -> None:
     scene.claim().complete()
     scene.start("pay")
     pace = paces(scene.redis, scene.keys, ["pay", "ship"])
-    assert [each.id for each in pace["pay"].recent] == sorted([first, second])
+    recent = [(each.created, each.id) for each in pace["pay"].recent]
+    assert recent == sorted(recent)
+    assert {run for _, run in recent} == {first, second}
     assert pace["pay"].failure_rate == 0.5
     assert (pace["ship"].recent, pace["ship"].p50, pace["ship"].failure_rate) == ((), None, 0)
     assert paces(scene.redis, scene.keys, []) == {}

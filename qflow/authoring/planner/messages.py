@@ -11,6 +11,7 @@ from qflow.authoring.spec import OnEvent
 
 _ADDRESS: Final = r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 _CHANNEL: Final = r"#[a-z0-9_-]+"
+_SAID: Final = r"(\"[^\"]*\"|'[^']*'|“[^”]*”)"
 _SAYING: Final = r"(?: (?:saying|that says|with the text|with text|which says)[: ]* ?(\"[^\"]*\"|'[^']*'|“[^”]*”))?"
 SAYING_ALONE: Final = (
     r"\b(?:saying|that says|with the text|with text|which says)[: ]* ?(\"[^\"]*\"|'[^']*'|“[^”]*”)"
@@ -65,6 +66,13 @@ def _slack(words: Words) -> Found | None:
             rf"(?: (?:on|in|via|the))? {channel}{_ABOUT}{_SAYING}{_END}"
         ),
     )
+    direct = words.take(
+        rf"\b(?:send|post|write|drop|put)s?(?: out)? {_SAID} (?:to|in|on|into) (?:the |our )?{channel}{_END}"
+    )
+    if direct is not None:
+        name = next((each for each in (direct[2], direct[4]) if each), "")
+        words.understood.append(f"posts to {name or 'Slack'}")
+        return direct.start(), Slack(channel=name, text=_quoted(words.said(direct, 1))), ""
     for pattern in patterns:
         found = words.take(pattern)
         if found is None:

@@ -61,6 +61,7 @@ class Stage(Harness):
         self._failed = False
         self._stood_for: dict[Callable[..., Any], int] = {}
         self._stubs.otherwise = self._played
+        self._memory.absent = self._invoked
 
     def play(self) -> HarnessRun:
         """Start the run and let time pass until it ends, or waits for what time does not bring."""
@@ -107,6 +108,14 @@ class Stage(Harness):
             return False
         self.advance_to(run.due)
         return True
+
+    def _invoked(self, step: str, function: str) -> str:
+        """Return what stands for a run of a function that another service may have."""
+        value = self._script.values.get(step, _MISSING)
+        why = f"function {function!r} is not in this folder" if value is _MISSING else "recorded"
+        self._script.stubbed.setdefault(step, why)
+        given = None if value is _MISSING else value
+        return f'{{"ok":{codec.encode(given, f"what stands for {step!r}")}}}'
 
     def _played(self, function: str, effect: Execute) -> Execute:
         step, script = effect.step, self._script
