@@ -331,7 +331,7 @@ def test_a_branch_whose_function_is_elsewhere_waits_for_a_worker_that_has_it(wor
 
 
 def test_the_handler_s_own_error_beside_open_steps(world: World) -> None:
-    gate, entries = threading.Event(), []
+    gate, failures = threading.Event(), []
     ran = Counter[str]()
 
     def hold() -> str:
@@ -341,11 +341,10 @@ def test_the_handler_s_own_error_beside_open_steps(world: World) -> None:
 
     @world.app.function("many", trigger="go", backoff=FAST)
     async def many(step: Step) -> list[str]:
-        entries.append(1)
-
         async def fails_once() -> str:
             value = await step.run("quick", lambda: "quick")
-            if len(entries) == 1:
+            if not failures:
+                failures.append(1)
                 raise ValueError("once")
             gate.set()
             return value
