@@ -113,9 +113,11 @@ class Committer:
                 item.replies = replies[at : at + len(item.calls)]
                 at += len(item.calls)
         heir = self._next_leader()
-        _wake(batch)
-        if heir is not None and heir.gate is not None:
-            heir.gate.release()
+        try:
+            _wake(batch)
+        finally:  # the lead is never lost
+            if heir is not None and heir.gate is not None:
+                heir.gate.release()
 
     def _takes_lead(self) -> bool:
         """Tell whether a writer that comes now leads, and count it where it does."""
@@ -155,7 +157,7 @@ def _wake(batch: list[_Item]) -> None:
         elif item.loop is not None:
             tasks.append(item)
     for loop in {item.loop for item in tasks}:
-        if loop is not None:
+        if loop is not None and not loop.is_closed():  # of a closed one nobody waits any more
             loop.call_soon_threadsafe(_settle, [item for item in tasks if item.loop is loop])
 
 
