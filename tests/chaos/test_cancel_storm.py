@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import time
 from collections import Counter
 
 import pytest
 from chaos.scene import Scene, timed
+from chaos.storm import Storm
 
 import qflow
 
@@ -20,33 +19,17 @@ FUNCTIONS = ("flow", "aflow", "mixed", "dropped")
 
 @pytest.mark.serial
 def test_everything_ends_and_nothing_is_left(scene: Scene) -> None:
-    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
-    print(f"\nCHAOS_SEED={seed}")
-    chance = random.Random(seed)
     by_hand: set[str] = set()
     with timed("cancel storm") as figures:
-        processes = scene.start_all(*KINDS)
-        kills: Counter[str] = Counter()
-        sent, began, next_kill = 0, time.monotonic(), 0.5
-        while sent < RUNS:
-            elapsed = time.monotonic() - began
-            due = min(RUNS, int(RUNS * elapsed / SPAN_S) + 1)
-            if due > sent:
-                scene.app.send([event for n in range(sent, due) for event in _events(n)])
-                sent = due
-            if chance.random() < 0.3:
-                by_hand |= _cancel_some(scene, chance)
-            if elapsed >= next_kill:
-                next_kill = elapsed + chance.uniform(0.3, 0.8)
-                place = chance.randrange(len(processes))
-                processes[place].kill()
-                kills[KINDS[place]] += 1
-                processes[place] = scene.spawn(KINDS[place])
-            time.sleep(0.01)  # paces the load, so that it spans the kills
+        storm = Storm(scene, KINDS, RUNS, SPAN_S)
+        for due in storm:
+            scene.app.send([event for n in due for event in _events(n)])
+            if storm.chance.random() < 0.3:
+                by_hand |= _cancel_some(scene, storm.chance)
         scene.until_ended(RUNS, 30)
         ended = _check(scene, by_hand)
-        figures.update(seed=seed, kills=dict(kills), **ended)
-        assert kills["worker"] >= 4
+        figures.update(seed=storm.seed, kills=dict(storm.kills), **ended)
+        assert storm.kills["worker"] >= 4
         assert min(ended.values()) > 0, "each way to end was to be seen"
         scene.check_quiet()
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
-import time
 from collections import Counter
 
 import pytest
 from chaos.scene import Scene, timed
+from chaos.storm import Pauses, Storm
 from chaos.test_open_steps import check
 
 import qflow
-from qflow.store import pause, script
 
 EACH = 80
 FUNCTIONS = ("fan", "branches", "order", "parent")
@@ -24,44 +22,23 @@ SPAN_S = 12.0
 @pytest.mark.serial
 @pytest.mark.timeout(240)
 def test_everything_ends_and_nothing_is_left(scene: Scene) -> None:
-    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
-    print(f"\nCHAOS_SEED={seed}")
-    chance = random.Random(seed)
     total = EACH * len(FUNCTIONS)
     by_hand: set[str] = set()
     with timed("control of open steps") as figures:
-        processes = scene.start_all(*KINDS)
-        kills, pauses, held = 0, 0, 0
-        sent, began, next_kill, next_turn = 0, time.monotonic(), 0.5, 0.3
-        while sent < total:
-            elapsed = time.monotonic() - began
-            due = min(total, int(total * elapsed / SPAN_S) + 1)
-            if due > sent:
-                scene.app.send([_event(n) for n in range(sent, due)])
-                sent = due
-            if chance.random() < 0.2:
-                by_hand |= _cancel_one(scene, chance)
-            if elapsed >= next_turn:
-                next_turn = elapsed + chance.uniform(0.1, 0.6)
-                function = chance.choice(CANCELLED)
-                if chance.random() < 0.5:
-                    pauses += script.run(scene.redis, pause.pause(scene.keys, function, "hold"))
-                else:
-                    held += pause.unpause(scene.redis, scene.keys, function).queued
-            if elapsed >= next_kill:
-                next_kill = elapsed + chance.uniform(0.4, 1.0)
-                place = chance.randrange(len(processes))
-                processes[place].kill()
-                kills += 1
-                processes[place] = scene.spawn(KINDS[place])
-            time.sleep(0.01)  # paces the load, so that it spans the kills
-        for function in CANCELLED:
-            held += pause.unpause(scene.redis, scene.keys, function).queued
+        storm = Storm(scene, KINDS, total, SPAN_S)
+        pauses = Pauses(scene, storm, CANCELLED)
+        for due in storm:
+            scene.app.send([_event(n) for n in due])
+            if storm.chance.random() < 0.2:
+                by_hand |= _cancel_one(scene, storm.chance)
+            pauses.turn()
+        pauses.end()
         scene.until_ended(total, 90)
         ended = _check(scene, by_hand)
-        figures.update(seed=seed, kills=kills, pauses=pauses, held=held, **ended)
-        assert kills >= 6
-        assert min(pauses, held, ended["cancelled"], ended["completed"]) > 0
+        figures.update(seed=storm.seed, kills=dict(storm.kills), **ended)
+        figures.update(pauses=pauses.count, held=pauses.held)
+        assert storm.kills.total() >= 6
+        assert min(pauses.count, pauses.held, ended["cancelled"], ended["completed"]) > 0
         scene.check_quiet()
 
 

@@ -46,7 +46,9 @@ def test_grace_is_shorter_than_a_step(scene: Scene) -> None:
         runs = [scene.run_of(event.split("-")[1], event) for event in events]
         for run in runs:
             scene.until_inside(run, worker)
+        began = time.monotonic()
         assert worker.term() == 0
+        assert time.monotonic() - began < 2, "it waited for its steps"
         other = scene.start("worker")
         scene.until_ended(2)
         for report in scene.reports(runs):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import time
 from collections import Counter
 
 import pytest
 from chaos.scene import Scene, timed
+from chaos.storm import Storm
 
 import qflow
 
@@ -25,31 +23,15 @@ TENANTS = ("noisy", "noisy", "noisy", "a", "b", "c")
 @pytest.mark.serial
 @pytest.mark.timeout(300)
 def test_limits_hold_and_nothing_leaks(scene: Scene) -> None:
-    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
-    print(f"\nCHAOS_SEED={seed}")
-    chance = random.Random(seed)
     with timed("flow control") as figures:
-        processes = scene.start_all(*KINDS)
-        kills: Counter[str] = Counter()
+        storm = Storm(scene, KINDS, EVENTS, SPAN_S)
         sent: Counter[str] = Counter()
-        number, began, next_kill = 0, time.monotonic(), 0.5
-        while number < EVENTS:
-            elapsed = time.monotonic() - began
-            due = min(EVENTS, int(EVENTS * elapsed / SPAN_S) + 1)
-            for n in range(number, due):
+        for due in storm:
+            for n in due:
                 function = FUNCTIONS[n % len(FUNCTIONS)]
-                data = {"n": n, "tenant": chance.choice(TENANTS)}
+                data = {"n": n, "tenant": storm.chance.choice(TENANTS)}
                 scene.app.send(qflow.Event(f"load/{function}", data=data, id=f"f{n}"))
                 sent[function] += 1
-            number = due
-            if elapsed >= next_kill:
-                next_kill = elapsed + chance.uniform(0.3, 0.9)
-                is_worker = kills.total() % 2 == 0
-                place = chance.randrange(3 if is_worker else len(processes))
-                processes[place].kill()
-                kills[KINDS[place]] += 1
-                processes[place] = scene.spawn(KINDS[place])
-            time.sleep(0.01)  # paces the load, so that it spans the kills
         scene.until(
             lambda: (
                 scene.redis.call("XPENDING", scene.keys.events, "router")[0] == 0
@@ -59,7 +41,7 @@ def test_limits_hold_and_nothing_leaks(scene: Scene) -> None:
             "every event to be routed",
         )
         scene.until_ended(1, 120)
-        figures.update(seed=seed, kills=dict(kills), deaths=scene.counter("deaths"))
+        figures.update(seed=storm.seed, kills=dict(storm.kills), deaths=scene.counter("deaths"))
         for function in ("limited", "spread", "whole", "paced"):
             assert len(scene.runs(function)) == sent[function]
         for function in ("single", "rated"):
@@ -69,7 +51,7 @@ def test_limits_hold_and_nothing_leaks(scene: Scene) -> None:
         check_calmed(scene, sent["calmed"])
         check_steps(scene)
         check_starts(scene)
-        assert kills["worker"] >= 2
+        assert storm.kills["worker"] >= 4
         scene.check_quiet()
         kinds = ("slots:*", "backlog:*", "ring:*", "rings", "pending:*", "single:*", "behind")
         names = [name for kind in kinds for name in scene.redis.call("KEYS", f"chaos:{kind}")]

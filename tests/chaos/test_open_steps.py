@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import time
 from collections import Counter
 
 import pytest
 from chaos.scene import Report, Scene, timed
+from chaos.storm import Storm
 
 import qflow
 
@@ -22,28 +20,12 @@ SPAN_S = 12.0
 @pytest.mark.serial
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_or_done_twice(scene: Scene) -> None:
-    seed = int(os.environ.get("CHAOS_SEED") or random.randrange(10**6))
-    print(f"\nCHAOS_SEED={seed}")
-    chance = random.Random(seed)
     total = EACH * len(FUNCTIONS)
     ends = total + EACH + 3 * EACH  # the bills of orders and the children of parents
     with timed("open steps") as figures:
-        processes = scene.start_all(*KINDS)
-        kills: Counter[str] = Counter()
-        sent, began, next_kill = 0, time.monotonic(), 0.5
-        while sent < total:
-            elapsed = time.monotonic() - began
-            due = min(total, int(total * elapsed / SPAN_S) + 1)
-            if due > sent:
-                scene.app.send([_event(n) for n in range(sent, due)])
-                sent = due
-            if elapsed >= next_kill:
-                next_kill = elapsed + chance.uniform(0.4, 1.0)
-                place = chance.randrange(len(processes))
-                processes[place].kill()
-                kills[KINDS[place]] += 1
-                processes[place] = scene.spawn(KINDS[place])
-            time.sleep(0.01)  # paces the load, so that it spans the kills
+        storm = Storm(scene, KINDS, total, SPAN_S)
+        for due in storm:
+            scene.app.send([_event(n) for n in due])
         scene.until_ended(ends, 90)
         for function, count in {
             **dict.fromkeys(FUNCTIONS, EACH),
@@ -56,8 +38,8 @@ def test_nothing_is_lost_or_done_twice(scene: Scene) -> None:
             for report in scene.reports(runs):
                 check(report)
         deaths = scene.counter("deaths")
-        figures.update(seed=seed, kills=dict(kills), deaths=deaths)
-        assert kills["worker"] >= 3
+        figures.update(seed=storm.seed, kills=dict(storm.kills), deaths=deaths)
+        assert storm.kills["worker"] >= 3
         assert deaths > 0, "no worker was killed while it held a run or a step"
         scene.check_quiet()
 
