@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -108,6 +109,24 @@ def test_no_count_is_lost_between_threads() -> None:
     for thread in threads:
         thread.join()
     assert tally.values()["qflow_step_attempts_total"][("f", "ok")] == 80_000
+
+
+def test_a_finished_step_costs_little() -> None:
+    """Counted in calls, which no busy machine changes: it is on the hot path."""
+    tally = Tally()
+    tally.sink("step.ended", STEP)
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        tally.sink("step.ended", STEP)
+    finally:
+        sys.setprofile(None)
+    assert calls <= 8, calls
 
 
 def test_each_metric_is_named_as_prometheus_asks() -> None:

@@ -154,8 +154,16 @@ def test_ten_thousand_runs(scene: Scene) -> None:
         )
     for at in range(0, len(calls), 1000):
         script.run_all(scene.redis, calls[at : at + 1000])
+    before = commands(scene)
     seen = check(scene)
     assert (seen.checked, seen.queued_jobs, seen.findings) == (10_000, 10_000, ())
+    assert commands(scene) - before < 11 * 10_000, "about ten commands a run"
+
+
+def commands(scene: Scene) -> int:
+    """Return how many commands this Redis has processed."""
+    told = scene.redis.call("INFO", "stats").decode()
+    return int(told.partition("total_commands_processed:")[2].split()[0])
 
 
 def open_steps(scene: Scene) -> str:
